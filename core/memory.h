@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* memory: all memory that the library takes itself comes through here, so that tests can replace it and fail the k-th
+ * call. Any thread, never waits. */
+#ifndef CP_MEMORY_H
+#define CP_MEMORY_H
+
+#include <stddef.h>
+
+/* size bytes, zeroed, aligned for any type; NULL: none left. Give back with cp_free. */
+void *cp_alloc(size_t size);
+/* count elements of size bytes each, zeroed; NULL: none left or the product overflows. */
+void *cp_alloc_array(size_t count, size_t size);
+/* A new block of new_size bytes that begins with the old_size bytes of old, the rest zeroed; old (may be NULL) is
+ * freed. NULL: none left, old is untouched. */
+void *cp_grow(void *old, size_t old_size, size_t new_size);
+/* Accepts NULL. */
+void cp_free(void *memory);
+/* Overwrite size bytes, then free: for what may hold a secret. Accepts NULL. */
+void cp_free_secret(void *memory, size_t size);
+
+/* Copies of text; NULL: none left (or text is NULL). */
+char *cp_text_copy(const char *text);
+char *cp_text_copy_length(const char *text, size_t length);
+/* printf into new memory; NULL: none left. */
+char *cp_text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
