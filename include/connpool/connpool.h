@@ -107,9 +107,7 @@ struct connpool_options {
     connpool_log_fn *log; /* NULL: no log */
     void *log_argument;
     const struct connpool_clock *clock; /* copied; NULL: the system's */
-    const struct connpool_allocator
-        *allocator;       /* copied; NULL: malloc. Outlives the context, its leases and endpoint handles */
-    uint64_t random_seed; /* for tests; 0: from the system */
+    uint64_t random_seed;               /* for tests; 0: from the system */
     char *const
         *plugin_path; /* folders searched before those of the configuration, absolute, ended by NULL; NULL: none */
 };
