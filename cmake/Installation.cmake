@@ -1,0 +1,16 @@
+# What `cmake --install` copies beside the library, the command and the plugins, which say so themselves.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/connpool TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+
+configure_file(${PROJECT_SOURCE_DIR}/cmake/connpool.pc.in ${PROJECT_BINARY_DIR}/connpool.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/connpool.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+include(CMakePackageConfigHelpers)
+set(package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/connpool)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/connpool-config-version.cmake
+  COMPATIBILITY SameMinorVersion
+)
+install(FILES ${PROJECT_BINARY_DIR}/connpool-config-version.cmake DESTINATION ${package_folder})
+if(TARGET connpool)
+  install(EXPORT connpool FILE connpool-config.cmake NAMESPACE connpool:: DESTINATION ${package_folder})
+endif()
