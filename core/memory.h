@@ -6,6 +6,9 @@
 
 #include <stddef.h>
 
+/* From here on connpool_use_allocator is refused: memory is about to be taken that will be given back later. */
+void cp_memory_keep_allocator(void);
+
 /* size bytes, zeroed, aligned for any type; NULL: none left. Give back with cp_free. */
 void *cp_alloc(size_t size);
 /* count elements of size bytes each, zeroed; NULL: none left or the product overflows. */
