@@ -26,8 +26,7 @@ extern "C" {
 #define CONNPOOL_API        __attribute__((visibility("default")))
 #define CONNPOOL_MUST_CHECK __attribute__((warn_unused_result))
 
-/* ---- Status and errors
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- Status and errors ---- */
 
 typedef enum connpool_status {
     CONNPOOL_OK = 0,
@@ -61,9 +60,24 @@ typedef struct connpool_error {
 /* The version of the library that runs ("0.1.0"); lives for ever. */
 CONNPOOL_API const char *connpool_version(void);
 
-/* ---- Contexts
- * -----------------------------------------------------------------------------------------------------------------------
+/* ---- Memory ---- */
+
+/*
+ * Replaces malloc and free for all memory that the library takes itself, in the whole process, as jansson's and
+ * libuv's hooks do: for tests and embedding. The functions must be thread-safe and must not call back.
  */
+struct connpool_allocator {
+    uint32_t size;
+    uint32_t reserved;
+    void *argument;
+    void *(*allocate)(void *argument, size_t size); /* aligned for any type, zeroed or not; NULL: none left */
+    void (*release)(void *argument, void *memory);  /* memory is never NULL */
+};
+/* NULL: malloc again. CONNPOOL_INVALID: a member is missing, or the library holds memory already: a context was
+ * opened before. */
+CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_use_allocator(const struct connpool_allocator *allocator);
+
+/* ---- Contexts ---- */
 
 typedef struct connpool connpool;                   /* a context */
 typedef struct connpool_pool connpool_pool;         /* lives as long as its context */
@@ -146,8 +160,7 @@ CONNPOOL_API connpool_status connpool_close(connpool *context, int timeout_ms, s
 /* A clock given to connpool_open_with has moved: everything that sleeps in the context looks at it again. */
 CONNPOOL_API void connpool_clock_moved(connpool *context);
 
-/* ---- Pools and endpoints
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- Pools and endpoints ---- */
 
 /* The pool of that name, NULL: none. Lives as long as the context. */
 CONNPOOL_API connpool_pool *connpool_pool_get(connpool *context, const char *name);
@@ -185,9 +198,7 @@ CONNPOOL_API const char *connpool_endpoint_name(const connpool_endpoint *endpoin
 /* The index-th configured endpoint's name, NULL past the last. */
 CONNPOOL_API const char *connpool_pool_endpoint_name(const connpool_pool *pool, size_t index);
 
-/* ---- Leases
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Leases ---- */
 
 #define CONNPOOL_WAIT_FOREVER (-1) /* no time limit */
 #define CONNPOOL_WAIT_DEFAULT (-2) /* the pool's acquire_timeout */
@@ -276,9 +287,7 @@ static inline void connpool_release_scoped(connpool_lease *lease)
     }
 }
 
-/* ---- Care
- * ---------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Care ---- */
 
 /* Close idle connections now, and leased ones as they are released; connections opened later are not touched. May wait
  * up to dispose_timeout. */
@@ -298,8 +307,7 @@ CONNPOOL_API size_t connpool_maintain(connpool *context);
 typedef connpool_status connpool_configure_fn(void *argument, const connpool_lease *lease, connpool_error *error);
 CONNPOOL_API void connpool_pool_on_configure(connpool_pool *pool, connpool_configure_fn *configure, void *argument);
 
-/* ---- Statistics and observers
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- Statistics and observers ---- */
 
 /* Why a connection ended. */
 typedef enum connpool_reason {
@@ -377,9 +385,7 @@ struct connpool_histograms {
 };
 CONNPOOL_API void connpool_pool_histograms(const connpool_pool *pool, struct connpool_histograms *histograms);
 
-/* ---- Plugins
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Plugins ---- */
 
 /*
  * Load a plugin as connpool_open would, by manager name or absolute path of the file, without a configuration: *manager

@@ -34,9 +34,7 @@ extern "C" {
 /* Informs only: raised when a table grows. */
 #define CONNPOOL_ABI_MINOR 1
 
-/* ---- Errors
- * -------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Errors ---- */
 
 /* What kind of thing went wrong; decides what the pool does next. A step function returns the negative of one of these.
  */
@@ -74,9 +72,7 @@ struct connpool_fault {
     char text[232];
 };
 
-/* ---- Steps
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Steps ---- */
 
 /* What a step function returns when it did not fail. */
 #define CONNPOOL_STEP_DONE  0 /* the operation is complete */
@@ -124,8 +120,7 @@ struct connpool_wait {
  */
 typedef int32_t connpool_step_fn(void *connection, struct connpool_wait *wait, struct connpool_fault *fault);
 
-/* ---- The host's table
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- The host's table ---- */
 
 struct connpool_dial;    /* one stream socket being connected; opaque */
 struct connpool_resolve; /* one name being resolved; opaque */
@@ -219,9 +214,7 @@ struct connpool_host {
     void (*offload_stop)(struct connpool_offload *offload);
 };
 
-/* ---- Options
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- Options ---- */
 
 /* Where an option may stand. */
 #define CONNPOOL_LEVEL_POOL     1u /* under the pool's "options" */
@@ -280,9 +273,7 @@ struct connpool_option {
                                    option of their own, secrets, those that load programs). Else NULL */
 };
 
-/* ---- The manager
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- The manager ---- */
 
 /* Pool, endpoint and connection state begin with a head that the host fills before the first call and that the plugin
  * only reads. */
