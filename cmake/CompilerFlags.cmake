@@ -64,8 +64,6 @@ connpool_compile_flags(
   -fstack-protector-strong
   -fstack-clash-protection
   -fcf-protection=full
-  -fno-delete-null-pointer-checks
-  -fno-strict-overflow
 )
 connpool_link_flags(
   -Wl,-z,relro
@@ -81,8 +79,13 @@ if(CONNPOOL_SANITIZE)
   target_compile_options(connpool_flags INTERFACE ${sanitizer_flags})
   target_link_options(connpool_flags INTERFACE ${sanitizer_flags})
 else()
-  # With a sanitizer these hide what it looks for: zeroed variables are never used uninitialised.
-  connpool_compile_flags(-ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr)
+  # Where a sanitizer is at work these would hide what it looks for: they give a meaning to the mistake.
+  connpool_compile_flags(
+    -fno-delete-null-pointer-checks
+    -fno-strict-overflow
+    -ftrivial-auto-var-init=zero
+    -fzero-call-used-regs=used-gpr
+  )
   # glibc warns of _FORTIFY_SOURCE without optimisation. A distribution's compiler may have set a lower level.
   target_compile_options(connpool_flags INTERFACE $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
 endif()
