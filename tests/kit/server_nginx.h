@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * server_nginx: an nginx of the test's own on loopback, IPv4 and IPv6 on one port. It answers every request with one
+ * line, "CONNECTION REQUEST": a number for each connection it ever had, and the how-manieth request on it this is.
+ */
+#ifndef SERVER_NGINX_H
+#define SERVER_NGINX_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "server_folder.h"
+
+struct server_nginx {
+    const struct server_folder *folder;
+    pid_t pid;  /* 0: not running */
+    int output; /* what it prints */
+    uint16_t port;
+    char endpoint_ipv4[32], endpoint_ipv6[32];
+};
+
+/* Start it; connections are accepted when this returns. idle_timeout: seconds after which it closes an idle connection;
+ * requests: after so many on one connection it closes it. */
+void server_nginx_start(struct server_nginx *nginx, const struct server_folder *folder, unsigned idle_timeout,
+                        unsigned requests);
+/* End it at once; its connections are closed by the kernel. */
+void server_nginx_kill(struct server_nginx *nginx);
+/* Start it again on the same port, as it was. */
+void server_nginx_restart(struct server_nginx *nginx);
+
+/* Make one request on a connection and read the answer: 0 and the two numbers, -1: the connection failed. */
+int server_nginx_request(int fd, unsigned *connection, unsigned *request);
+
+#endif
