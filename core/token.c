@@ -128,6 +128,7 @@ static void slot_unlock(uint64_t token)
 
 uint64_t cp_token_new(void)
 {
+    struct slot *slot;
     uint32_t number;
     uint64_t token;
 
@@ -135,8 +136,10 @@ uint64_t cp_token_new(void)
     if (!prepared || (number = take_slot()) == 0) {
         return 0;
     }
+    slot = slot_at(number);
     (void)pthread_mutex_lock(lock_of(number));
-    token = (uint64_t)slot_at(number)->generation << 32 | number;
+    slot->latched = false; /* an invented token may have named the slot before it was given out */
+    token = (uint64_t)slot->generation << 32 | number;
     (void)pthread_mutex_unlock(lock_of(number));
     return token;
 }
