@@ -135,7 +135,7 @@ static void echo_holds_its_answers_dies_and_restarts(void **state)
     server_echo_kill(&echo);
 }
 
-static void a_full_queue_and_a_mute_listener_answer_no_connect(void **state)
+static void a_full_queue_answers_no_connect(void **state)
 {
     struct server_listener listener;
     int fillers[16];
@@ -149,22 +149,30 @@ static void a_full_queue_and_a_mute_listener_answer_no_connect(void **state)
         (void)close(fillers[i]);
     }
     server_listener_close(&listener);
+}
 
+static void a_mute_listener_answers_no_connect(void **state)
+{
+    struct server_listener listener;
+    int filler;
+
+    (void)state;
+    if (!server_peer_can_mute()) {
+        skip(); /* no right to filter */
+    }
     server_listener_open(&listener, "127.0.0.1", 0, 16);
     server_peer_mute(listener.fd);
-    count = server_listener_fill(&listener, fillers, 16);
-    assert_int_equal(count, 1);
-    (void)close(fillers[0]);
+    assert_int_equal(server_listener_fill(&listener, &filler, 1), 1);
+    (void)close(filler);
     server_listener_close(&listener);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nginx_answers_dies_and_restarts),
-        cmocka_unit_test(redis_answers_dies_and_restarts),
-        cmocka_unit_test(echo_holds_its_answers_dies_and_restarts),
-        cmocka_unit_test(a_full_queue_and_a_mute_listener_answer_no_connect),
+        cmocka_unit_test(nginx_answers_dies_and_restarts),          cmocka_unit_test(redis_answers_dies_and_restarts),
+        cmocka_unit_test(echo_holds_its_answers_dies_and_restarts), cmocka_unit_test(a_full_queue_answers_no_connect),
+        cmocka_unit_test(a_mute_listener_answers_no_connect),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,13 +30,27 @@ void server_peer_half_close(int fd)
     assert_int_equal(shutdown(fd, SHUT_WR), 0);
 }
 
-void server_peer_mute(int fd)
+static bool mute(int fd)
 {
     /* A socket filter that keeps no byte of any packet: TCP drops it before it looks at it. */
     struct sock_filter keep_nothing = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog program = {.len = 1, .filter = &keep_nothing};
 
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
+void server_peer_mute(int fd)
+{
+    assert_true(mute(fd));
+}
+
+bool server_peer_can_mute(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool can = fd >= 0 && mute(fd);
+
+    (void)close(fd);
+    return can;
 }
 
 void server_peer_unmute(int fd)

@@ -4,8 +4,8 @@
 #ifndef SERVER_PEER_H
 #define SERVER_PEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* Close with a reset (SO_LINGER 0). */
 void server_peer_reset(int fd);
@@ -14,6 +14,8 @@ void server_peer_half_close(int fd);
 /* From now on nothing that arrives is seen or acknowledged, as behind a firewall that forgot the connection; on a
  * listening socket: connects are not answered. */
 void server_peer_mute(int fd);
+/* Whether the system lets this user do that (some let only root filter). */
+bool server_peer_can_mute(void);
 /* Undo server_peer_mute. */
 void server_peer_unmute(int fd);
 /* Send all of the text, without SIGPIPE. */
