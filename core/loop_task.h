@@ -11,19 +11,23 @@
 #include "operation.h"
 
 struct cp_task {
-    struct cp_waker waker;
-    struct cp_loop *loop;
+    struct cp_waker waker; /* first: the waker is the task */
+    struct cp_loop *loop;  /* counted, from the first start until dispose */
     struct cp_operation *operation;
     void (*done)(struct cp_task *task);
     void (*dispose)(struct cp_task *task);
-    TAILQ_ENTRY(cp_task) queued; /* in the loop's queue of what is to be stepped; guarded by the loop's lock */
+    TAILQ_ENTRY(cp_task) live; /* guarded by the loop's lock, as all until is_queued */
+    uint64_t number;           /* of the start, rising along the live ones */
+    TAILQ_ENTRY(cp_task) queued;
+    uint64_t round; /* the dispatch that was the latest when it was queued; that one does not step it */
+    bool is_live;
     bool is_queued;
-    RB_ENTRY(cp_task) timed; /* by at; the loop's thread only, as all below */
-    TAILQ_ENTRY(cp_task) live;
+    bool is_timed; /* the loop's thread only, as all below */
+    RB_ENTRY(cp_task) timed;
     int64_t at;
-    int fd; /* armed in the epoll, -1: none */
+    uint32_t slot;  /* its place among those that wait for descriptors, 0: none */
+    uint32_t asked; /* the events that its descriptor is armed for */
     uint32_t ready;
-    uint64_t slot; /* slot and generation in the epoll data */
 };
 
 #endif
