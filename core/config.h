@@ -32,8 +32,13 @@ struct cp_config {
     size_t pool_count;
 };
 
-/* Read, load the managers, check, resolve. NULL: mistakes were added (and the error is filled with the first). May wait
- * for files. */
+/* Copy what an application gave, whose struct may be shorter or longer than ours, and hold it against what its comments
+ * say. CONNPOOL_INVALID: the error. */
+connpool_status cp_config_take_options(const struct connpool_options *given, struct connpool_options *options,
+                                       connpool_error *error);
+/* Read, load the managers, check, resolve. mistakes: zeroed, or with a report; its origin is set here and lives as long
+ * as the options. NULL: mistakes were added, or memory ran out (and the error is filled with the first). May wait for
+ * files. */
 struct cp_config *cp_config_load(const struct connpool_options *options, struct cp_mistakes *mistakes,
                                  connpool_error *error);
 void cp_config_free(struct cp_config *config);

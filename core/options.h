@@ -10,24 +10,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Collects the mistakes of a configuration; each is one line that names the file, the JSON path, what was found and
- * what was expected. */
-struct cp_mistakes {
-    connpool_mistake_fn *report; /* may be NULL */
-    void *argument;
-    const char *origin; /* the configuration's file name, or "configuration" */
-    size_t count;
-    bool no_memory;  /* the search ended because memory ran out */
-    char first[480]; /* the first mistake's text */
-};
-void cp_mistakes_add(struct cp_mistakes *mistakes, const char *path, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* How values are read. */
-struct cp_option_source {
-    const char *folder;        /* relative paths are relative to it; NULL: none may be relative */
-    bool allow_inline_secrets; /* a secret may be a literal */
-};
+#include "mistakes.h"
+#include "secret.h"
 
 struct cp_option_block; /* one resolved options struct, immutable, counted */
 
@@ -36,17 +20,30 @@ struct cp_option_block; /* one resolved options struct, immutable, counted */
 bool cp_options_check_rows(const struct connpool_manager *manager, connpool_error *error);
 
 /*
- * The options of one endpoint from the pool's "options" object and the endpoint's own object (either may be NULL;
- * "pool" and keys that begin with x- in the endpoint's are skipped). paths: where the two stand, for messages
- * ("/pools/web/options"). With complete false, required rows may be missing (a pool's defaults, to be completed by
- * run-time text). NULL: mistakes were added.
+ * A pool's defaults: the rows' own, then what the pool's "options" object (may be NULL) says. Required rows that an
+ * endpoint may give may be missing. path: where the object stands, for messages ("/pools/web/options"). Keys that begin
+ * with x- are skipped. NULL: mistakes were added, or memory ran out. May wait for the files of secrets.
+ */
+struct cp_option_block *cp_options_defaults(const struct connpool_manager *manager, const json_t *pool_options,
+                                            const char *path, const struct cp_option_source *source,
+                                            struct cp_mistakes *mistakes);
+/* The options of a named endpoint: a pool's defaults, then what the endpoint's object (may be NULL) says, its key
+ * "pool" skipped; complete. NULL: as above. May wait for the files of secrets. */
+struct cp_option_block *cp_options_endpoint(struct cp_option_block *defaults, const json_t *endpoint, const char *path,
+                                            const struct cp_option_source *source, struct cp_mistakes *mistakes);
+/*
+ * Both at once. With complete false, required rows may be missing (a pool's defaults, to be completed by run-time
+ * text). NULL: as above.
  */
 struct cp_option_block *cp_options_resolve(const struct connpool_manager *manager, const json_t *pool_options,
                                            const char *pool_path, const json_t *endpoint, const char *endpoint_path,
                                            bool complete, const struct cp_option_source *source,
                                            struct cp_mistakes *mistakes);
-/* The options of a run-time endpoint: a pool's defaults, then what the manager's parse_endpoint finds in text. NULL:
- * the error names the text and why. */
+/* The name of a required row that is missing; NULL: the block is complete. */
+const char *cp_options_missing(const struct cp_option_block *block);
+/* The options of a run-time endpoint: a pool's defaults, then what the manager's parse_endpoint finds in text. Neither
+ * rows of the pool's level nor shared rows nor secrets can stand in text. NULL: the error names the text (unless it may
+ * hold a secret) and why: CONNPOOL_NOT_FOUND, CONNPOOL_NO_MEMORY. Any thread, never waits. */
 struct cp_option_block *cp_options_parse_text(const struct connpool_manager *manager, struct cp_option_block *defaults,
                                               const char *text, connpool_error *error);
 
@@ -57,11 +54,15 @@ void cp_options_unref(struct cp_option_block *block); /* accepts NULL; the last 
 const void *cp_options_struct(const struct cp_option_block *block);
 /* All rows equal; secrets compared in constant time. */
 bool cp_options_equal(const struct cp_option_block *a, const struct cp_option_block *b);
+/* All rows equal but secrets: two endpoints of which this is true while cp_options_equal is not are one place with two
+ * passwords. */
+bool cp_options_public_equal(const struct cp_option_block *a, const struct cp_option_block *b);
 /* All rows flagged shared equal. */
 bool cp_options_shared_equal(const struct cp_option_block *a, const struct cp_option_block *b);
 /* A number that equal blocks share; secrets do not go into it. */
 uint64_t cp_options_hash(const struct cp_option_block *block);
-/* The values as a JSON object, secrets as "(redacted)", new reference; NULL: no memory. */
-json_t *cp_options_redacted(const struct cp_option_block *block);
+/* The values of the rows that may stand at a level (CONNPOOL_LEVEL_BOTH: all) as a JSON object, what is absent left
+ * out, secrets as "(redacted)", new reference; NULL: no memory. */
+json_t *cp_options_redacted(const struct cp_option_block *block, uint32_t level);
 
 #endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* policy: see policy.h. One table says all there is to know of a key; everything else walks it. */
+#include "policy.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "clock.h"
+#include "suggest.h"
+#include "text.h"
+
+enum kind {
+    BOOLEAN,  /* bool */
+    COUNT,    /* uint64_t */
+    DURATION, /* int64_t nanoseconds; in the JSON seconds */
+    PART,     /* double */
+    LATER     /* a name that is kept for a key to come */
+};
+
+#define POOL_ONLY 1u /* an endpoint may not override it */
+#define OR_NONE   2u /* where it is not given there is none: CP_NEVER or 0 */
+
+struct key {
+    const char *name;
+    enum kind kind;
+    unsigned flags;
+    size_t offset;
+    double minimum, maximum, standard; /* as in the JSON */
+};
+
+/* Sizes: more connections than a process has ports or descriptors for is a slip of the finger. Durations: 31 years, so
+ * that sums stay far from the end of int64_t. The limits that an operation must have are at least a millisecond. */
+#define MOST    1000000
+#define LONGEST 1000000000
+#define LEAST   0.001
+
+#define MEMBER(name) offsetof(struct cp_policy, name)
+
+static const struct key keys[] = {
+    {"background_collector", BOOLEAN, POOL_ONLY, MEMBER(background_collector), 0, 1, 0},
+    {"dispose_batch_size", COUNT, POOL_ONLY, MEMBER(dispose_batch_size), 0, MOST, 0},
+    {"idle_timeout", DURATION, 0, MEMBER(idle_timeout), 0, LONGEST, 60},
+    {"max_lifetime", DURATION, 0, MEMBER(max_lifetime), LEAST, LONGEST, 3600},
+    {"lifetime_jitter", PART, 0, MEMBER(lifetime_jitter), 0, 1, 0.1},
+    {"min_idle", COUNT, 0, MEMBER(min_idle), 0, MOST, 1},
+    {"max_size", COUNT, 0, MEMBER(max_size), 1, MOST, 10},
+    {"total_max_size", COUNT, POOL_ONLY, MEMBER(total_max_size), 1, MOST, 100},
+    {"max_endpoints", COUNT, POOL_ONLY, MEMBER(max_endpoints), 0, MOST, 10000},
+    {"acquire_timeout", DURATION, OR_NONE, MEMBER(acquire_timeout), 0, LONGEST, 0},
+    {"connect_timeout", DURATION, 0, MEMBER(connect_timeout), LEAST, LONGEST, 30},
+    {"check_timeout", DURATION, 0, MEMBER(check_timeout), LEAST, LONGEST, 1},
+    {"reset_timeout", DURATION, 0, MEMBER(reset_timeout), LEAST, LONGEST, 5},
+    {"dispose_timeout", DURATION, 0, MEMBER(dispose_timeout), LEAST, LONGEST, 5},
+    {"check_after", DURATION, 0, MEMBER(check_after), 0, LONGEST, 0.5},
+    {"max_uses", COUNT, OR_NONE, MEMBER(max_uses), 1, LONGEST, 0},
+    {"max_waiters", COUNT, OR_NONE, MEMBER(max_waiters), 1, LONGEST, 0},
+    {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0},
+    {.name = "retry", .kind = LATER},
+    {.name = "prewarm", .kind = LATER},
+    {.name = "watch", .kind = LATER},
+    {.name = "leak_after", .kind = LATER},
+};
+
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static const struct {
+    const char *smaller, *larger;
+} relations[] = {
+    {"min_idle", "max_size"},
+    {"max_size", "total_max_size"},
+    {"idle_timeout", "max_lifetime"},
+};
+
+#define RELATIONS (sizeof(relations) / sizeof(relations[0]))
+
+/* KEYS: no such key. */
+static size_t find(const char *name)
+{
+    size_t i = 0;
+
+    while (i < KEYS && strcmp(keys[i].name, name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void store(struct cp_policy *policy, const struct key *key, double value)
+{
+    char *member = (char *)policy + key->offset;
+
+    switch (key->kind) {
+    case BOOLEAN:
+        *(bool *)(void *)member = value > 0;
+        break;
+    case COUNT:
+        *(uint64_t *)(void *)member = (uint64_t)value;
+        break;
+    case DURATION:
+        /* Up, so that something small does not become 0, which may mean none. */
+        *(int64_t *)(void *)member = (int64_t)ceil(value * (double)CP_SECOND);
+        break;
+    case PART:
+        *(double *)(void *)member = value;
+        break;
+    case LATER:
+        break;
+    }
+}
+
+/* As in the JSON. */
+static double load(const struct cp_policy *policy, const struct key *key)
+{
+    const char *member = (const char *)policy + key->offset;
+
+    switch (key->kind) {
+    case BOOLEAN:
+        return *(const bool *)(const void *)member;
+    case COUNT:
+        return (double)*(const uint64_t *)(const void *)member;
+    case DURATION:
+        return (double)*(const int64_t *)(const void *)member / (double)CP_SECOND;
+    case PART:
+        return *(const double *)(const void *)member;
+    default:
+        return 0;
+    }
+}
+
+static bool is_none(const struct cp_policy *policy, const struct key *key)
+{
+    return (key->flags & OR_NONE) != 0 &&
+           (key->kind == COUNT ? load(policy, key) < 1 : load(policy, key) > (double)LONGEST);
+}
+
+void cp_policy_init(struct cp_policy *policy)
+{
+    memset(policy, 0, sizeof(*policy));
+    for (size_t i = 0; i < KEYS; i++) {
+        store(policy, &keys[i], keys[i].standard);
+    }
+    policy->acquire_timeout = CP_NEVER;
+}
+
+void cp_policy_reading_init(struct cp_policy_reading *reading)
+{
+    memset(reading, 0, sizeof(*reading));
+    cp_policy_init(&reading->policy);
+}
+
+bool cp_policy_is_key(const char *name)
+{
+    return find(name) < KEYS;
+}
+
+const char *cp_policy_key_name(size_t index)
+{
+    return index < KEYS ? keys[index].name : NULL;
+}
+
+/* ---- Reading ---- */
+
+static bool has_type(const struct key *key, const json_t *value)
+{
+    switch (key->kind) {
+    case BOOLEAN:
+        return json_is_boolean(value);
+    case COUNT:
+        return json_is_integer(value);
+    default:
+        return json_is_number(value);
+    }
+}
+
+static void add_wrong(const struct key *key, const json_t *value, const char *path, struct cp_mistakes *mistakes)
+{
+    static const char *const nouns[] = {
+        [BOOLEAN] = "true or false",
+        [COUNT] = "an integer",
+        [DURATION] = "a number of seconds",
+        [PART] = "a number",
+    };
+
+    if (key->kind == BOOLEAN) {
+        cp_mistakes_add(mistakes, path, "found %s, expected %s", cp_quote_json(value).text, nouns[BOOLEAN]);
+    } else {
+        cp_mistakes_add(mistakes, path, "found %s, expected %s from %s to %s", cp_quote_json(value).text,
+                        nouns[key->kind], cp_quote_number(key->minimum).text, cp_quote_number(key->maximum).text);
+    }
+}
+
+/* Whether the key may stand there at all; else the mistake. */
+static bool belongs(const struct key *key, bool at_endpoint, const char *path, struct cp_mistakes *mistakes)
+{
+    if (key->kind == LATER) {
+        cp_mistakes_add(mistakes, path, "found a key that is not available yet, expected it to be left out");
+        return false;
+    }
+    if (at_endpoint && (key->flags & POOL_ONLY) != 0) {
+        cp_mistakes_add(mistakes, path, "found a key of the whole pool, expected it under the pool only");
+        return false;
+    }
+    return true;
+}
+
+void cp_policy_read(struct cp_policy_reading *reading, const char *name, const json_t *value, bool at_endpoint,
+                    const char *base, struct cp_mistakes *mistakes)
+{
+    size_t index = find(name);
+    const struct key *key = &keys[index];
+    struct cp_path path = cp_path_join(base, name);
+    uint64_t bit = UINT64_C(1) << index;
+    double number;
+
+    reading->given |= bit;
+    reading->ever |= bit;
+    if (!belongs(key, at_endpoint, path.text, mistakes)) {
+        reading->wrong |= bit;
+        return;
+    }
+    number = json_is_boolean(value) ? json_is_true(value) : json_number_value(value);
+    if (!has_type(key, value) || !(number >= key->minimum && number <= key->maximum)) {
+        reading->wrong |= bit;
+        add_wrong(key, value, path.text, mistakes);
+        return;
+    }
+    reading->wrong &= ~bit;
+    store(&reading->policy, key, number + 0.0);
+}
+
+void cp_policy_descend(struct cp_policy_reading *reading)
+{
+    reading->given = 0;
+}
+
+void cp_policy_check(const struct cp_policy_reading *reading, bool at_endpoint, const char *base,
+                     struct cp_mistakes *mistakes)
+{
+    for (size_t i = 0; i < RELATIONS; i++) {
+        size_t small = find(relations[i].smaller), large = find(relations[i].larger);
+        uint64_t both = UINT64_C(1) << small | UINT64_C(1) << large;
+        double smaller = load(&reading->policy, &keys[small]), larger = load(&reading->policy, &keys[large]);
+
+        if ((reading->wrong & both) != 0 || (at_endpoint && (reading->given & both) == 0) || smaller <= larger) {
+            continue;
+        }
+        cp_mistakes_add(mistakes, base, "found %s %s%s above %s %s%s, expected %s <= %s", keys[small].name,
+                        cp_quote_number(smaller).text, (reading->ever >> small & 1) != 0 ? "" : " (the default)",
+                        keys[large].name, cp_quote_number(larger).text,
+                        (reading->ever >> large & 1) != 0 ? "" : " (the default)", keys[small].name, keys[large].name);
+    }
+}
+
+/* ---- Describing ---- */
+
+static json_t *describe(const struct key *key, double value)
+{
+    if (key->kind == BOOLEAN) {
+        return json_boolean(value > 0);
+    }
+    return floor(value) == value ? json_integer((json_int_t)value) : json_real(value);
+}
+
+bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t *object)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *key = &keys[i];
+        bool is_shown = key->kind != LATER && !is_none(policy, key) && !(at_endpoint && (key->flags & POOL_ONLY) != 0);
+
+        if (is_shown && json_object_set_new(object, key->name, describe(key, load(policy, key))) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
