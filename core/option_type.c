@@ -3,7 +3,6 @@
 #include "option_type.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "file.h"
 #include "hash.h"
 #include "memory.h"
+#include "number.h"
 #include "text.h"
 
 /* Seconds of the longest duration: about 31 years, so that sums of a few stay far from the end of int64_t. */
@@ -250,15 +250,10 @@ static uint64_t number_hash(const union cp_option_value *value)
     return cp_hash(&value->number, sizeof(value->number));
 }
 
-static json_t *show_number(double number)
-{
-    return floor(number) == number && fabs(number) < 1e15 ? json_integer((json_int_t)number) : json_real(number);
-}
-
 static json_t *number_show(const struct connpool_option *row, const union cp_option_value *value)
 {
     (void)row;
-    return show_number(value->number);
+    return cp_number_json(value->number);
 }
 
 /* ---- Durations and sizes ---- */
@@ -270,8 +265,7 @@ static bool duration_from_json(struct cp_option_reader *reader, const json_t *js
     if (!json_is_number(json) || seconds < 0 || seconds > LONGEST) {
         return complain_json(reader, json);
     }
-    /* Up, so that something small does not become 0, which often means none. */
-    value->integer = (int64_t)ceil(seconds * (double)CP_SECOND);
+    value->integer = cp_number_nanoseconds(seconds);
     return true;
 }
 
@@ -283,7 +277,7 @@ static long double duration_measure(const union cp_option_value *value)
 static json_t *duration_show(const struct connpool_option *row, const union cp_option_value *value)
 {
     (void)row;
-    return show_number((double)duration_measure(value));
+    return cp_number_json((double)duration_measure(value));
 }
 
 /* The bytes that "KiB", "MiB", "GiB" or nothing stands for; 0: another word. */

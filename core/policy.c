@@ -2,12 +2,11 @@
 /* policy: see policy.h. One table says all there is to know of a key; everything else walks it. */
 #include "policy.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "clock.h"
-#include "suggest.h"
+#include "number.h"
 #include "text.h"
 
 enum kind {
@@ -97,8 +96,7 @@ static void store(struct cp_policy *policy, const struct key *key, double value)
         *(uint64_t *)(void *)member = (uint64_t)value;
         break;
     case DURATION:
-        /* Up, so that something small does not become 0, which may mean none. */
-        *(int64_t *)(void *)member = (int64_t)ceil(value * (double)CP_SECOND);
+        *(int64_t *)(void *)member = cp_number_nanoseconds(value);
         break;
     case PART:
         *(double *)(void *)member = value;
@@ -253,21 +251,16 @@ void cp_policy_check(const struct cp_policy_reading *reading, bool at_endpoint, 
 
 /* ---- Describing ---- */
 
-static json_t *describe(const struct key *key, double value)
-{
-    if (key->kind == BOOLEAN) {
-        return json_boolean(value > 0);
-    }
-    return floor(value) == value ? json_integer((json_int_t)value) : json_real(value);
-}
-
 bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t *object)
 {
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *key = &keys[i];
+        double value = load(policy, key);
         bool is_shown = key->kind != LATER && !is_none(policy, key) && !(at_endpoint && (key->flags & POOL_ONLY) != 0);
 
-        if (is_shown && json_object_set_new(object, key->name, describe(key, load(policy, key))) != 0) {
+        if (is_shown &&
+            json_object_set_new(object, key->name,
+                                key->kind == BOOLEAN ? json_boolean(value > 0) : cp_number_json(value)) != 0) {
             return false;
         }
     }

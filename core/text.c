@@ -2,11 +2,12 @@
 /* text: see text.h. */
 #include "text.h"
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "number.h"
 
 /* How many bytes of foreign text a message shows. */
 #define SHOWN 120
@@ -171,7 +172,7 @@ struct cp_quoted cp_quote_number(double number)
     struct cp_quoted quoted;
     json_t *value;
 
-    if (floor(number) == number && fabs(number) < 1e15) {
+    if (cp_number_is_whole(number)) {
         (void)snprintf(quoted.text, sizeof(quoted.text), "%.0f", number);
         return quoted;
     }
