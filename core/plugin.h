@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * plugin: the registry of managers: each name becomes one checked private copy of a manager's table, loaded once for
+ * plugin: the registry of managers: each file becomes one checked private copy of its manager's table, loaded once for
  * the process and never unloaded (failures.md E23). In the copy every optional function that was NULL holds a default,
  * except those for which NULL decides something on the hot path (check, prepare, reset, idle, close stay NULL), and the
  * option rows are copied to today's stride.
+ *
+ * A file is known by its device and inode: the same file under several paths is one plugin. Different files are
+ * different plugins, with globals of their own, also where they have one name (a copy of a file, another version in
+ * another folder): a search takes the first that it finds, and only that one. The name in the table must be the one in
+ * the name of the file by which it was asked for. A file that was replaced after it was loaded is refused under its old
+ * path, for the process would go on with the old one.
+ *
+ * load is called once for each copy, by the thread that makes it; after a load that failed, the next attempt calls it
+ * again.
  */
 #ifndef CP_PLUGIN_H
 #define CP_PLUGIN_H
