@@ -260,8 +260,3 @@ connpool_status connpool_plugin_load(const char *name, char *const *folders, uin
     *manager = loaded;
     return CONNPOOL_OK;
 }
-
-const char *connpool_plugin_folder(void)
-{
-    return CONNPOOL_PLUGIN_FOLDER;
-}

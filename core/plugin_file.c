@@ -27,6 +27,11 @@ struct search {
     char tried[320]; /* the folders that do not have it, for the last message */
 };
 
+const char *connpool_plugin_folder(void)
+{
+    return CONNPOOL_PLUGIN_FOLDER;
+}
+
 static const char *kind_of_file(mode_t mode)
 {
     switch (mode & S_IFMT) {

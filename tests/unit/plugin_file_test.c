@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,7 +36,7 @@ static bool open_by(const char *name, const struct cp_plugin_search *search, con
     return found;
 }
 
-static void accept(const char *name, const struct cp_plugin_search *search)
+static void assert_accepted(const char *name, const struct cp_plugin_search *search)
 {
     connpool_error error = {0};
     if (!open_by(name, search, &error)) {
@@ -43,13 +44,14 @@ static void accept(const char *name, const struct cp_plugin_search *search)
     }
 }
 
-static void refuse(const char *name, const struct cp_plugin_search *search, const char *const *words)
+static void assert_refused_because(const char *name, const struct cp_plugin_search *search, const char *const *words)
 {
     connpool_error error = {0};
     assert_false(open_by(name, search, &error));
     sandbox_assert_refused(&error, words);
 }
-#define refuse_path(path, ...) refuse((path), &no_folders, (const char *const[]){__VA_ARGS__, NULL})
+#define assert_path_refused(path, ...)                                                                                 \
+    assert_refused_because((path), &no_folders, (const char *const[]){__VA_ARGS__, NULL})
 
 static struct sandbox_path make_folder(const char *parent, const char *name, mode_t mode)
 {
@@ -57,6 +59,13 @@ static struct sandbox_path make_folder(const char *parent, const char *name, mod
     assert_int_equal(mkdir(path.text, 0700), 0);
     assert_int_equal(chmod(path.text, mode), 0);
     return path;
+}
+
+/* Go on as that user; only for root. */
+static void become(uid_t user)
+{
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(seteuid(user), 0);
 }
 
 static void file_is_opened_by_path(void **state)
@@ -113,7 +122,8 @@ static void environment_is_searched_after_the_folders(void **state)
     cp_plugin_file_close(&file);
 
     assert_int_equal(setenv("CONNPOOL_PLUGIN_PATH", "relative/folder", 1), 0);
-    refuse("better", &search, (const char *const[]){"CONNPOOL_PLUGIN_PATH", "absolute", "relative/folder", NULL});
+    assert_refused_because("better", &search,
+                           (const char *const[]){"CONNPOOL_PLUGIN_PATH", "absolute", "relative/folder", NULL});
     assert_int_equal(unsetenv("CONNPOOL_PLUGIN_PATH"), 0);
 }
 
@@ -123,9 +133,10 @@ static void e1_missing_file_names_the_folders(void **state)
     struct sandbox_path path = sandbox_join(first.text, "connpool_good.so");
     char *folders[] = {first.text, "/nowhere", NULL};
     struct cp_plugin_search search = {.folders = folders};
-    refuse("good", &search,
-           (const char *const[]){"'good'", "connpool_good.so", first.text, "/nowhere", connpool_plugin_folder(), NULL});
-    refuse_path(path.text, path.text, "No such file");
+    assert_refused_because(
+        "good", &search,
+        (const char *const[]){"'good'", "connpool_good.so", first.text, "/nowhere", connpool_plugin_folder(), NULL});
+    assert_path_refused(path.text, path.text, "No such file");
 }
 
 /* E12: a name is not a path, and a path is absolute. */
@@ -135,10 +146,10 @@ static void e12_name_keeps_its_grammar(void **state)
                                         "a_b", "-a",   "1"};
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        refuse(wrong[i], &no_folders, (const char *const[]){"[a-z][a-z0-9-]{0,31}", "found '", NULL});
+        assert_refused_because(wrong[i], &no_folders, (const char *const[]){"[a-z][a-z0-9-]{0,31}", "found '", NULL});
     }
-    refuse_path("/tmp/plugin.so", "file name", "connpool_NAME.so", "found 'plugin.so'");
-    refuse_path("/", "file name", "found ''");
+    assert_path_refused("/tmp/plugin.so", "file name", "connpool_NAME.so", "found 'plugin.so'");
+    assert_path_refused("/", "file name", "found ''");
 }
 
 /* E5: each of these would hang or mislead dlopen. */
@@ -149,38 +160,48 @@ static void e5_only_a_regular_file_is_opened(void **state)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     assert_int_equal(mkfifo(path.text, 0600), 0);
-    refuse_path(path.text, path.text, "expected a regular file, found a FIFO");
+    assert_path_refused(path.text, path.text, "expected a regular file, found a FIFO");
     assert_int_equal(unlink(path.text), 0);
 
     assert_int_equal(mkdir(path.text, 0700), 0);
-    refuse_path(path.text, path.text, "expected a regular file, found a folder");
+    assert_path_refused(path.text, path.text, "expected a regular file, found a folder");
     assert_int_equal(rmdir(path.text), 0);
 
     assert_int_equal(symlink(target.text, path.text), 0);
-    refuse_path(path.text, path.text, "expected a regular file, found a symbolic link");
+    assert_path_refused(path.text, path.text, "expected a regular file, found a symbolic link");
     assert_int_equal(unlink(path.text), 0);
 
     assert_int_equal(symlink("nowhere", path.text), 0);
-    refuse_path(path.text, path.text, "expected a regular file, found a symbolic link");
+    assert_path_refused(path.text, path.text, "expected a regular file, found a symbolic link");
     assert_int_equal(unlink(path.text), 0);
 
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path.text);
+    assert_in_range(strlen(path.text), 1, sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, path.text, strlen(path.text));
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    refuse_path(path.text, path.text, "cannot open");
+    assert_path_refused(path.text, path.text, "cannot open");
     assert_int_equal(close(listener), 0);
 
-    accept(target.text, &no_folders);
+    assert_accepted(target.text, &no_folders);
 }
 
 static void e5_file_without_permission_is_refused(void **state)
 {
     struct sandbox_path path = sandbox_plugin(*state, "good");
-    if (geteuid() == 0) {
-        skip();
-    }
+    bool is_root = geteuid() == 0;
     assert_int_equal(chmod(path.text, 0), 0);
-    refuse_path(path.text, path.text, "cannot open", "Permission denied");
+    if (is_root) {
+        assert_int_equal(chmod(*state, 0755), 0);
+        become(12345);
+    }
+    assert_path_refused(path.text, "cannot open", "Permission denied");
+    if (is_root) {
+        become(0);
+        assert_int_equal(chmod(*state, 0700), 0);
+        become(12345);
+        assert_path_refused(path.text, "Permission denied");
+        become(0);
+    }
 }
 
 static void e24_modes_of_a_file(void **state)
@@ -192,13 +213,13 @@ static void e24_modes_of_a_file(void **state)
     char found[32];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_int_equal(chmod(path.text, good[i]), 0);
-        accept(path.text, &no_folders);
+        assert_accepted(path.text, &no_folders);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         assert_int_equal(chmod(path.text, bad[i]), 0);
         (void)snprintf(found, sizeof(found), "found mode %04o", (unsigned)bad[i]);
-        refuse_path(path.text, path.text, "file: expected not to be writable", found);
-        accept(path.text, &any);
+        assert_path_refused(path.text, path.text, "file: expected not to be writable", found);
+        assert_accepted(path.text, &any);
     }
 }
 
@@ -215,13 +236,13 @@ static void e24_modes_of_a_folder(void **state)
     for (size_t at = 0; at < 2; at++) {
         for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
             assert_int_equal(chmod(folders[at], good[i]), 0);
-            accept(path.text, &no_folders);
+            assert_accepted(path.text, &no_folders);
         }
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
             assert_int_equal(chmod(folders[at], bad[i]), 0);
             (void)snprintf(found, sizeof(found), "found mode %04o", (unsigned)bad[i]);
-            refuse_path(path.text, inner.text, at == 0 ? "folder 'outer'" : "folder 'inner'", found);
-            accept(path.text, &any);
+            assert_path_refused(path.text, inner.text, at == 0 ? "folder 'outer'" : "folder 'inner'", found);
+            assert_accepted(path.text, &any);
         }
         assert_int_equal(chmod(folders[at], 0755), 0);
     }
@@ -236,12 +257,12 @@ static void e24_other_owners_are_refused(void **state)
         skip();
     }
     assert_int_equal(chown(path.text, 12345, 0), 0);
-    refuse_path(path.text, path.text, "file: expected to belong to root or user 0, found user 12345");
-    accept(path.text, &any);
+    assert_path_refused(path.text, path.text, "file: expected to belong to root or user 0, found user 12345");
+    assert_accepted(path.text, &any);
     assert_int_equal(chown(path.text, 0, 0), 0);
     assert_int_equal(chown(outer.text, 12345, 0), 0);
-    refuse_path(path.text, "folder 'outer': expected to belong to root or user 0, found user 12345");
-    accept(path.text, &any);
+    assert_path_refused(path.text, "folder 'outer': expected to belong to root or user 0, found user 12345");
+    assert_accepted(path.text, &any);
 }
 
 /* The effective user counts, and root's files are good for everybody. */
@@ -252,15 +273,15 @@ static void e24_owner_may_be_root_or_the_effective_user(void **state)
         skip();
     }
     assert_int_equal(chmod(*state, 0755), 0);
-    assert_int_equal(seteuid(12345), 0);
-    accept(path.text, &no_folders);
-    assert_int_equal(seteuid(0), 0);
+    become(12345);
+    assert_accepted(path.text, &no_folders);
+    become(0);
     assert_int_equal(chown(path.text, 12345, 0), 0);
-    assert_int_equal(seteuid(12345), 0);
-    accept(path.text, &no_folders);
-    assert_int_equal(seteuid(12346), 0);
-    refuse_path(path.text, "file: expected to belong to root or user 12346, found user 12345");
-    assert_int_equal(seteuid(0), 0);
+    become(12345);
+    assert_accepted(path.text, &no_folders);
+    become(12346);
+    assert_path_refused(path.text, "file: expected to belong to root or user 12346, found user 12345");
+    become(0);
 }
 
 /* Folders may be reached by symbolic links; where these lie counts as well. */
@@ -276,19 +297,19 @@ static void e24_symbolic_links_to_folders(void **state)
     assert_int_equal(symlink(relative.text, absolute.text), 0);
     assert_int_equal(symlink("loop", loop.text), 0);
     struct sandbox_path path = sandbox_join(absolute.text, "connpool_good.so");
-    accept(path.text, &no_folders);
+    assert_accepted(path.text, &no_folders);
 
     assert_int_equal(chmod(open_folder.text, 0777), 0);
-    refuse_path(path.text, absolute.text, "folder 'open'", "found mode 0777");
+    assert_path_refused(path.text, absolute.text, "folder 'open'", "found mode 0777");
     assert_int_equal(chmod(open_folder.text, 0755), 0);
-    accept(path.text, &no_folders);
+    assert_accepted(path.text, &no_folders);
 
     if (geteuid() == 0) {
         assert_int_equal(lchown(relative.text, 12345, 0), 0);
-        refuse_path(path.text, "symbolic link", "found user 12345");
+        assert_path_refused(path.text, "symbolic link", "found user 12345");
     }
     path = sandbox_join(loop.text, "connpool_good.so");
-    refuse_path(path.text, "Too many levels of symbolic links");
+    assert_path_refused(path.text, "Too many levels of symbolic links");
 }
 
 /* A folder that cannot be trusted hides nothing: where the file is not in it, the search goes on. */
@@ -299,9 +320,10 @@ static void e24_untrusted_folder_matters_where_it_has_the_file(void **state)
     char *folders[] = {open_folder.text, good.text, NULL};
     struct cp_plugin_search search = {.folders = folders};
     (void)sandbox_plugin(good.text, "good");
-    accept("good", &search);
+    assert_accepted("good", &search);
     (void)sandbox_plugin(open_folder.text, "good");
-    refuse("good", &search, (const char *const[]){open_folder.text, "folder 'open'", "found mode 0777", NULL});
+    assert_refused_because("good", &search,
+                           (const char *const[]){open_folder.text, "folder 'open'", "found mode 0777", NULL});
 }
 
 static void relative_folder_of_the_search_is_refused(void **state)
@@ -309,7 +331,7 @@ static void relative_folder_of_the_search_is_refused(void **state)
     char *folders[] = {"plugins", NULL};
     struct cp_plugin_search search = {.folders = folders};
     (void)state;
-    refuse("good", &search, (const char *const[]){"absolute folders", "'plugins'", NULL});
+    assert_refused_because("good", &search, (const char *const[]){"absolute folders", "'plugins'", NULL});
 }
 
 static void long_paths_are_refused_whole(void **state)
@@ -319,9 +341,9 @@ static void long_paths_are_refused_whole(void **state)
     memset(name, 'x', sizeof(name));
     memcpy(name, "/tmp/", 5);
     memcpy(name + 4900, "/connpool_good.so", 18);
-    refuse_path(name, "...x", "File name too long");
+    assert_path_refused(name, "...x", "File name too long");
     memcpy(name + 300, "/connpool_good.so", 18);
-    refuse_path(name, "File name too long");
+    assert_path_refused(name, "File name too long");
 }
 
 static void e21_replaced_file_is_noticed(void **state)
