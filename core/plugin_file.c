@@ -103,7 +103,7 @@ static enum outcome open_in(const struct search *search, int folder, const char 
 static enum outcome open_path(const struct search *search, const char *folder)
 {
     bool missing;
-    int descriptor = cp_trust_open_folder(folder, search->any_owner, &missing, search->error);
+    int descriptor = cp_trust_open_folder(folder, search->file->path, search->any_owner, &missing, search->error);
     if (descriptor == -1) {
         return missing || is_absent(search->file->path) ? ABSENT : REFUSED;
     }

@@ -75,6 +75,9 @@ static bool check_symbol(void *handle, const void *table, const char *path, size
     if (type != STT_OBJECT && type != STT_NOTYPE) {
         return refuse_missing(path, type == STT_FUNC ? "a function" : "a symbol of another type", error);
     }
+    if ((uintptr_t)table % _Alignof(struct connpool_manager) != 0) {
+        return refuse_missing(path, "an address that is not aligned", error);
+    }
     *size = symbol->st_size;
     return true;
 }
@@ -142,10 +145,6 @@ const struct connpool_manager *cp_plugin_object_table(void *handle, const char *
     const void *table = dlsym(handle, SYMBOL);
     if (table == NULL) {
         (void)refuse_missing(path, dlerror() != NULL ? "none" : "NULL", error);
-        return NULL;
-    }
-    if ((uintptr_t)table % _Alignof(struct connpool_manager) != 0) {
-        (void)refuse_missing(path, "an address that is not aligned", error);
         return NULL;
     }
     if (!check_symbol(handle, table, path, &symbol_size, error) || !check_table(table, symbol_size, path, error)) {

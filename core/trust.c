@@ -17,7 +17,7 @@
 
 /* A path being resolved: the folder that is open, and what is left to walk. */
 struct walk {
-    const char *path; /* as it was given, for messages */
+    const char *file; /* what is wanted from the folder, for messages */
     int folder;
     bool any_owner;
     int links;
@@ -58,10 +58,10 @@ static bool check_folder(const struct walk *walk, const struct stat *status)
         return true;
     }
     if (!is_trusted_owner(status->st_uid)) {
-        return refuse_owner(walk->path, what, status->st_uid, walk->error);
+        return refuse_owner(walk->file, what, status->st_uid, walk->error);
     }
     if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0 && (status->st_mode & S_ISVTX) == 0) {
-        return cp_plugin_refuse(walk->error, walk->path, 0,
+        return cp_plugin_refuse(walk->error, walk->file, 0,
                                 "%s: expected not to be writable by group or others unless sticky, found mode %04o",
                                 what, (unsigned)status->st_mode & 07777);
     }
@@ -92,7 +92,7 @@ static bool enter(struct walk *walk, int folder)
     }
     walk->folder = folder;
     if (fstat(folder, &status) == -1) {
-        return cp_plugin_refuse(walk->error, walk->path, errno, "folder '%s'", walk->component);
+        return cp_plugin_refuse(walk->error, walk->file, errno, "folder '%s'", walk->component);
     }
     return check_folder(walk, &status);
 }
@@ -102,7 +102,7 @@ static bool enter_root(struct walk *walk)
     int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     walk->component[0] = '\0';
     if (root == -1) {
-        return cp_plugin_refuse(walk->error, walk->path, errno, "cannot open /");
+        return cp_plugin_refuse(walk->error, walk->file, errno, "cannot open /");
     }
     return enter(walk, root);
 }
@@ -112,15 +112,15 @@ static bool follow(struct walk *walk, int link, const struct stat *status)
 {
     char target[PATH_MAX];
     if (!walk->any_owner && !is_trusted_owner(status->st_uid)) {
-        return refuse_owner(walk->path, "symbolic link", status->st_uid, walk->error);
+        return refuse_owner(walk->file, "symbolic link", status->st_uid, walk->error);
     }
     ssize_t length = readlinkat(link, "", target, sizeof(target) - 1);
     if (length == -1) {
-        return cp_plugin_refuse(walk->error, walk->path, errno, "cannot read the symbolic link '%s'", walk->component);
+        return cp_plugin_refuse(walk->error, walk->file, errno, "cannot read the symbolic link '%s'", walk->component);
     }
     size_t left = strlen(walk->rest);
     if (++walk->links > MOST_LINKS || (size_t)length + left + 1 > sizeof(walk->rest)) {
-        return cp_plugin_refuse(walk->error, walk->path, ELOOP, "symbolic link '%s'", walk->component);
+        return cp_plugin_refuse(walk->error, walk->file, ELOOP, "symbolic link '%s'", walk->component);
     }
     memmove(walk->rest + length, walk->rest, left + 1);
     memcpy(walk->rest, target, (size_t)length);
@@ -137,7 +137,7 @@ static bool step(struct walk *walk, bool *missing)
         if (next != -1) {
             (void)close(next);
         }
-        return cp_plugin_refuse(walk->error, walk->path, failure, "folder '%s'", walk->component);
+        return cp_plugin_refuse(walk->error, walk->file, failure, "folder '%s'", walk->component);
     }
     if (S_ISLNK(status.st_mode)) {
         bool followed = follow(walk, next, &status);
@@ -147,18 +147,18 @@ static bool step(struct walk *walk, bool *missing)
     if (!S_ISDIR(status.st_mode)) {
         (void)close(next);
         *missing = true;
-        return cp_plugin_refuse(walk->error, walk->path, ENOTDIR, "'%s'", walk->component);
+        return cp_plugin_refuse(walk->error, walk->file, ENOTDIR, "'%s'", walk->component);
     }
     return enter(walk, next);
 }
 
-int cp_trust_open_folder(const char *path, bool any_owner, bool *missing, connpool_error *error)
+int cp_trust_open_folder(const char *path, const char *file, bool any_owner, bool *missing, connpool_error *error)
 {
-    struct walk walk = {.path = path, .folder = -1, .any_owner = any_owner, .error = error};
+    struct walk walk = {.file = file, .folder = -1, .any_owner = any_owner, .error = error};
     size_t length = strlen(path);
     *missing = false;
     if (length >= PATH_MAX) {
-        (void)cp_plugin_refuse(error, path, ENAMETOOLONG, "folder");
+        (void)cp_plugin_refuse(error, file, ENAMETOOLONG, "folder");
         return -1;
     }
     memcpy(walk.rest, path, length + 1);
@@ -166,7 +166,7 @@ int cp_trust_open_folder(const char *path, bool any_owner, bool *missing, connpo
     bool good = enter_root(&walk);
     while (good) {
         if (!take_component(&walk)) {
-            good = cp_plugin_refuse(error, path, errno, "folder");
+            good = cp_plugin_refuse(error, file, errno, "folder");
         } else if (walk.component[0] == '\0') {
             return walk.folder;
         } else {

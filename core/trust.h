@@ -14,8 +14,9 @@ struct stat;
 
 /* Open a folder by its absolute path, symbolic links resolved one by one, each step checked unless any_owner. Returns a
  * close-on-exec O_PATH descriptor, the caller's; -1: *missing tells whether the folder does not exist, and the error
- * says which folder, expected and found. Any thread; may wait for the file system. */
-int cp_trust_open_folder(const char *path, bool any_owner, bool *missing, connpool_error *error);
+ * begins with file (the one that is wanted from there) and says which folder, expected and found. Any thread; may wait
+ * for the file system. */
+int cp_trust_open_folder(const char *path, const char *file, bool any_owner, bool *missing, connpool_error *error);
 
 /* The file at path, of that status, belongs to root or the effective user and only the owner may write it. False: the
  * error says expected and found. Any thread, never waits. */

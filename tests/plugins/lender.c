@@ -4,3 +4,6 @@
 
 CONNPOOL_MANAGER_EXPORT extern const struct connpool_manager connpool_manager;
 const struct connpool_manager connpool_manager = {.magic = CONNPOOL_MANAGER_MAGIC};
+
+CONNPOOL_MANAGER_EXPORT extern const int32_t connpool_test_lent;
+const int32_t connpool_test_lent = 1;
