@@ -274,7 +274,6 @@ struct cp_option_block *cp_options_defaults(const struct connpool_manager *manag
                                             struct cp_mistakes *mistakes)
 {
     struct cp_option_block *block = new_defaults(manager, source);
-    size_t before = mistakes->count;
 
     if (block == NULL) {
         mistakes->no_memory = true; /* the texts were checked with the rows: nothing else can be wrong with them */
@@ -282,7 +281,7 @@ struct cp_option_block *cp_options_defaults(const struct connpool_manager *manag
     }
     read_object(block, CONNPOOL_LEVEL_POOL, pool_options, path, source, mistakes);
     add_missing(block, true, path, mistakes);
-    return finish(block, mistakes, before);
+    return block;
 }
 
 struct cp_option_block *cp_options_endpoint(struct cp_option_block *defaults, const json_t *endpoint, const char *path,
@@ -305,15 +304,16 @@ struct cp_option_block *cp_options_resolve(const struct connpool_manager *manage
                                            bool complete, const struct cp_option_source *source,
                                            struct cp_mistakes *mistakes)
 {
+    size_t before = mistakes->count;
     struct cp_option_block *defaults, *block;
 
     defaults = cp_options_defaults(manager, pool_options, pool_path == NULL ? "" : pool_path, source, mistakes);
     if (defaults == NULL || (!complete && endpoint == NULL)) {
-        return defaults;
+        return finish(defaults, mistakes, before);
     }
     block = cp_options_endpoint(defaults, endpoint, endpoint_path == NULL ? "" : endpoint_path, source, mistakes);
     cp_options_unref(defaults);
-    return block;
+    return finish(block, mistakes, before);
 }
 
 const char *cp_options_missing(const struct cp_option_block *block)

@@ -22,13 +22,14 @@ bool cp_options_check_rows(const struct connpool_manager *manager, connpool_erro
 /*
  * A pool's defaults: the rows' own, then what the pool's "options" object (may be NULL) says. Required rows that an
  * endpoint may give may be missing. path: where the object stands, for messages ("/pools/web/options"). Keys that begin
- * with x- are skipped. NULL: mistakes were added, or memory ran out. May wait for the files of secrets.
+ * with x- are skipped. Mistakes may have been added: then the block serves only to look for more of them in the pool's
+ * endpoints. NULL: memory ran out (mistakes says so). May wait for the files of secrets.
  */
 struct cp_option_block *cp_options_defaults(const struct connpool_manager *manager, const json_t *pool_options,
                                             const char *path, const struct cp_option_source *source,
                                             struct cp_mistakes *mistakes);
 /* The options of a named endpoint: a pool's defaults, then what the endpoint's object (may be NULL) says, its key
- * "pool" skipped; complete. NULL: as above. May wait for the files of secrets. */
+ * "pool" skipped; complete. NULL: mistakes were added, or memory ran out. May wait for the files of secrets. */
 struct cp_option_block *cp_options_endpoint(struct cp_option_block *defaults, const json_t *endpoint, const char *path,
                                             const struct cp_option_source *source, struct cp_mistakes *mistakes);
 /*

@@ -149,8 +149,8 @@ static const char *file_fault(const struct stat *status)
     return status->st_size > (off_t)LARGEST ? "at most 64 KiB" : NULL;
 }
 
-/* Strips one line end. False: the complaint. */
-static bool trim(char *secret, size_t length, const char *path, struct cp_complaint *complaint)
+/* Strips one line end. name: as the configuration has it, for the complaint. */
+static bool trim(char *secret, size_t length, const char *name, struct cp_complaint *complaint)
 {
     if (length > 0 && secret[length - 1] == '\n') {
         secret[--length] = '\0';
@@ -160,15 +160,15 @@ static bool trim(char *secret, size_t length, const char *path, struct cp_compla
     }
     if (length == 0) {
         return cp_complain(complaint, "found {\"file\": %s}, which is empty, expected a secret in it",
-                           cp_quote(path).text);
+                           cp_quote(name).text);
     }
     if (memchr(secret, '\0', length) != NULL) {
-        return cp_complain(complaint, "found {\"file\": %s} with a NUL in it, expected text", cp_quote(path).text);
+        return cp_complain(complaint, "found {\"file\": %s} with a NUL in it, expected text", cp_quote(name).text);
     }
     return true;
 }
 
-static char *read_open_file(int fd, const char *path, struct cp_complaint *complaint)
+static char *read_open_file(int fd, const char *name, struct cp_complaint *complaint)
 {
     char *buffer = secret_new(LARGEST + 2), *secret = NULL;
     ssize_t length;
@@ -179,18 +179,18 @@ static char *read_open_file(int fd, const char *path, struct cp_complaint *compl
     }
     length = cp_file_read(fd, buffer, LARGEST + 1);
     if (length < 0) {
-        (void)cp_complain(complaint, "found {\"file\": %s} that cannot be read: %s", cp_quote(path).text,
+        (void)cp_complain(complaint, "found {\"file\": %s} that cannot be read: %s", cp_quote(name).text,
                           cp_file_reason(errno));
     } else if ((size_t)length > LARGEST) {
-        (void)cp_complain(complaint, "found {\"file\": %s}, expected at most 64 KiB", cp_quote(path).text);
-    } else if (trim(buffer, (size_t)length, path, complaint)) {
+        (void)cp_complain(complaint, "found {\"file\": %s}, expected at most 64 KiB", cp_quote(name).text);
+    } else if (trim(buffer, (size_t)length, name, complaint)) {
         secret = secret_copy(buffer, complaint);
     }
     cp_secret_free(buffer);
     return secret;
 }
 
-static char *read_path(const char *path, struct cp_complaint *complaint)
+static char *read_path(const char *path, const char *name, struct cp_complaint *complaint)
 {
     struct stat status;
     int fd = cp_file_open(path);
@@ -198,12 +198,12 @@ static char *read_path(const char *path, struct cp_complaint *complaint)
     char *secret = NULL;
 
     if (fd < 0 || fstat(fd, &status) != 0) {
-        (void)cp_complain(complaint, "found {\"file\": %s} that cannot be opened: %s", cp_quote(path).text,
+        (void)cp_complain(complaint, "found {\"file\": %s} that cannot be opened: %s", cp_quote(name).text,
                           cp_file_reason(errno));
     } else if ((fault = file_fault(&status)) != NULL) {
-        (void)cp_complain(complaint, "found {\"file\": %s}, expected %s", cp_quote(path).text, fault);
+        (void)cp_complain(complaint, "found {\"file\": %s}, expected %s", cp_quote(name).text, fault);
     } else {
-        secret = read_open_file(fd, path, complaint);
+        secret = read_open_file(fd, name, complaint);
     }
     if (fd >= 0) {
         (void)close(fd);
@@ -228,7 +228,7 @@ static char *read_file(const char *name, const struct cp_option_source *source, 
         (void)cp_complain_no_memory(complaint);
         return NULL;
     }
-    secret = read_path(path, complaint);
+    secret = read_path(path, name, complaint);
     cp_free(path);
     return secret;
 }

@@ -246,7 +246,7 @@ static void test_every_mistake_is_found(void **state)
 
     (void)state;
     assert_null(resolve("{\"port\": 0, \"ratio\": 2}", "{\"mode\": 5, \"tags\": 6}", &mistakes));
-    assert_int_equal(mistakes.count, 2); /* the endpoint is not read where the pool's options are wrong */
+    assert_int_equal(mistakes.count, 5); /* the fifth: no host */
 }
 
 /* ---- Text given at run time ---- */
