@@ -159,7 +159,7 @@ static void add_default_endpoint(struct pool_loading *pool)
     }
     missing = cp_options_missing(made->defaults);
     if (missing != NULL) {
-        if (made->manager->parse_endpoint == NULL) {
+        if (!cp_options_take_text(made->manager)) {
             cp_mistakes_add(pool->loading->mistakes, cp_path_join(pool->path, "endpoints").text,
                             "found none, expected at least one with the option \"%s\": manager %s takes no endpoints "
                             "at run time",

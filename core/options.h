@@ -42,6 +42,9 @@ struct cp_option_block *cp_options_resolve(const struct connpool_manager *manage
                                            struct cp_mistakes *mistakes);
 /* The name of a required row that is missing; NULL: the block is complete. */
 const char *cp_options_missing(const struct cp_option_block *block);
+/* Whether the manager takes endpoints at run time: it has a parser (where it has none its copy holds one that answers
+ * CONNPOOL_ERROR_UNSUPPORTED to every text). Any thread, never waits. */
+bool cp_options_take_text(const struct connpool_manager *manager);
 /* The options of a run-time endpoint: a pool's defaults, then what the manager's parse_endpoint finds in text. Neither
  * rows of the pool's level nor shared rows nor secrets can stand in text. NULL: the error names the text (unless it may
  * hold a secret) and why: CONNPOOL_NOT_FOUND, CONNPOOL_NO_MEMORY. Any thread, never waits. */
