@@ -19,7 +19,7 @@
 static bool consists_of(const char *start, size_t length, const char *characters)
 {
     for (size_t i = 0; i < length; i++) {
-        if (start[i] == '\0' || strchr(characters, start[i]) == NULL) {
+        if (strchr(characters, start[i]) == NULL) {
             return false;
         }
     }

@@ -145,6 +145,17 @@ static void text_that_names_none(void **state)
     }
 }
 
+static void an_ipv6_address_without_brackets_is_told_of_them(void **state)
+{
+    struct connpool_fault fault = {.size = sizeof(fault)};
+    struct found found = {"", ""};
+
+    (void)state;
+    assert_int_equal(connpool_manager.parse_endpoint("2001:db8::1:80", keep, &found, &fault),
+                     -CONNPOOL_ERROR_CONFIGURATION);
+    assert_string_equal(fault.text, "expected host:port, or [address]:port for an IPv6 address");
+}
+
 /* The manager's option struct, as its rows describe it. */
 struct block {
     _Alignas(max_align_t) char bytes[256];
@@ -260,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_that_names_an_endpoint),
         cmocka_unit_test(text_that_names_none),
+        cmocka_unit_test(an_ipv6_address_without_brackets_is_told_of_them),
         cmocka_unit_test(an_endpoint_with_wrong_options_is_refused_up_front),
         cmocka_unit_test(open_dials_what_the_options_say),
     };
