@@ -1,6 +1,7 @@
 #!/bin/sh
 # exports.sh TREE NM LIBRARY PLUGIN…: what libconnpool exports, what its version script lists, and what the public headers
-# declare CONNPOOL_API are the same names, all of one version; each plugin exports connpool_manager and nothing else.
+# declare CONNPOOL_API are the same names, all of one version, and it lacks nothing of its own; each plugin exports
+# connpool_manager and nothing else.
 set -eu
 tree=$1 nm=$2 library=$3
 shift 3
@@ -22,6 +23,9 @@ for other in listed declared; do
         failed=1
     fi
 done
+
+lacks=$("$nm" -D --undefined-only "$library" | grep -oE '(cp|connpool)_[a-z0-9_]+' | tr '\n' ' ' || true)
+[ -z "$lacks" ] || { echo "$library lacks: $lacks"; failed=1; }
 
 for plugin in "$@"; do
     names=$("$nm" -D --defined-only "$plugin" | awk '{print $3}')
