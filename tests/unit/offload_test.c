@@ -150,7 +150,7 @@ static void a_call_outlives_the_services(void **state)
     offload = start(&job);
     await(&called, 1);
     cp_offload_stop(offload);
-    fixture_fini(&fixture);
+    fixture_abandon(&fixture);
     let(true);
     await(&released, 1);
     fixture_init(&fixture, 1, 1);

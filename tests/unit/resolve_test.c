@@ -377,7 +377,7 @@ static void a_lookup_outlives_the_context(void **state)
         fixture_await(&fixture_resolver.held, 1);
         cp_resolve_stop(resolve);
     }
-    fixture_fini(&fixture);
+    fixture_abandon(&fixture);
     fixture_let_go();
     fixture_await(&fixture_resolver.returns, 1);
     fixture_init(&fixture, 4, 1);

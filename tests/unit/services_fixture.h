@@ -17,7 +17,9 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -127,8 +129,10 @@ static inline void fixture_resolve_with(const struct fixture_name *names, size_t
     fixture_resolver.calls = 0;
     fixture_resolver.returns = 0;
     (void)pthread_mutex_unlock(&fixture_resolver.lock);
-    cp_resolve_getaddrinfo = fixture_getaddrinfo;
-    cp_resolve_freeaddrinfo = fixture_freeaddrinfo;
+    if (cp_resolve_getaddrinfo != fixture_getaddrinfo) { /* later a thread may still be in the last test's */
+        cp_resolve_getaddrinfo = fixture_getaddrinfo;
+        cp_resolve_freeaddrinfo = fixture_freeaddrinfo;
+    }
 }
 
 static inline void fixture_let_go(void)
@@ -175,11 +179,24 @@ static inline void fixture_init(struct fixture *fixture, unsigned resolvers, uns
     cp_host_init(&fixture->host, fixture->services);
 }
 
-static inline void fixture_fini(struct fixture *fixture)
+/* End, whatever its threads are doing. */
+static inline void fixture_abandon(struct fixture *fixture)
 {
     cp_host_fini(&fixture->host);
     cp_services_close(fixture->services);
     cp_services_unref(fixture->services);
+}
+
+/* End, and wait until its threads have, so that none reaches into the next test; none may be held. */
+static inline void fixture_fini(struct fixture *fixture)
+{
+    struct cp_services *services = cp_services_ref(fixture->services);
+
+    fixture_abandon(fixture);
+    while (cp_workers_threads(services->resolvers) + cp_workers_threads(services->offload) > 0) {
+        (void)sched_yield();
+    }
+    cp_services_unref(services);
 }
 
 static inline unsigned fixture_descriptors(void)
