@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint: see endpoint.h. Taking, parking and dooming of connections. */
+#include "endpoint.h"
+
+#include "pool.h"
+
+static struct connpool_connection *first_idle(struct connpool_endpoint *endpoint)
+{
+    struct connpool_connection *base = TAILQ_FIRST(&endpoint->idle[CP_CLASS_BASE]);
+
+    return base != NULL ? base : TAILQ_FIRST(&endpoint->idle[CP_CLASS_EXTRA]);
+}
+
+/* Connections that are out: a resetting one and one that is being checked count as leased. */
+static uint64_t leased(const struct connpool_endpoint *endpoint)
+{
+    return (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_RESETTING] + endpoint->count[CP_CHECKING];
+}
+
+static uint32_t needs_of(const struct connpool_connection *connection, int64_t now)
+{
+    const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    uint32_t needs = endpoint->pool->needs;
+
+    if ((needs & CP_NEEDS_CHECK) != 0 && connection->parked > endpoint->suspect &&
+        now - connection->released < endpoint->policy.check_after) {
+        needs &= ~CP_NEEDS_CHECK;
+    }
+    return needs;
+}
+
+/* Whether an idle connection is past use, and why. */
+static bool is_past_use(const struct connpool_connection *connection, int64_t now, connpool_reason *reason)
+{
+    if (connection->parked <= cp_connection_endpoint(connection)->cut) {
+        *reason = CONNPOOL_REASON_DEAD;
+        return true;
+    }
+    if (connection->due <= now) {
+        *reason = connection->expires <= now ? CONNPOOL_REASON_LIFETIME : CONNPOOL_REASON_IDLE;
+        return true;
+    }
+    return false;
+}
+
+struct connpool_connection *cp_endpoint_take(struct connpool_endpoint *endpoint, int64_t now, connpool_lease *lease,
+                                             uint32_t *needs, struct cp_connection_list *doomed)
+{
+    struct connpool_connection *connection;
+    connpool_reason reason;
+
+    cp_lock_take(&endpoint->lock);
+    while ((connection = first_idle(endpoint)) != NULL && is_past_use(connection, now, &reason)) {
+        cp_endpoint_doom(connection, reason, reason != CONNPOOL_REASON_DEAD);
+        TAILQ_INSERT_TAIL(doomed, connection, link);
+    }
+    if (connection != NULL) {
+        *needs = needs_of(connection, now);
+        if (*needs == 0) {
+            cp_endpoint_lease(connection, lease);
+        } else {
+            cp_connection_set_state(connection, CP_CHECKING);
+        }
+    }
+    cp_lock_give(&endpoint->lock);
+    return connection;
+}
+
+void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *lease)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    uint64_t generation = atomic_load_explicit(&connection->generation, memory_order_relaxed) + 1;
+
+    cp_connection_set_state(connection, CP_LEASED);
+    atomic_store_explicit(&connection->generation, generation, memory_order_relaxed);
+    endpoint->counters.acquired++;
+    if (connection->uses++ != 0) {
+        endpoint->counters.reused++;
+    }
+    lease->connection = connection;
+    lease->generation = generation;
+}
+
+int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    const struct cp_policy *policy = &endpoint->policy;
+    bool is_extra = leased(endpoint) - 1 + endpoint->count[CP_BASE] >= policy->min_idle;
+    int64_t idle_end = cp_time_add(now, policy->idle_timeout);
+
+    connection->released = now;
+    connection->parked = ++endpoint->parkings;
+    connection->idle_is_named = false;
+    connection->due = is_extra && idle_end < connection->expires ? idle_end : connection->expires;
+    cp_connection_set_state(connection, is_extra ? CP_EXTRA : CP_BASE);
+    return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+}
+
+/* The bound of the index stays right: a base connection is due no earlier than the same one as extra. */
+static void promote(struct connpool_endpoint *endpoint)
+{
+    struct connpool_connection *youngest = TAILQ_FIRST(&endpoint->idle[CP_CLASS_EXTRA]);
+
+    if (youngest != NULL && leased(endpoint) + endpoint->count[CP_BASE] < endpoint->policy.min_idle) {
+        youngest->due = youngest->expires;
+        cp_connection_set_state(youngest, CP_BASE);
+    }
+}
+
+void cp_endpoint_doom(struct connpool_connection *connection, connpool_reason reason, bool is_polite)
+{
+    connection->reason = reason;
+    connection->is_polite = is_polite;
+    cp_connection_set_state(connection, CP_CLOSING);
+    promote(cp_connection_endpoint(connection));
+}
+
+void cp_endpoint_found_dead(struct connpool_connection *connection, bool by_timeout)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    cp_lock_take(&endpoint->lock);
+    endpoint->suspect = endpoint->parkings;
+    if (by_timeout) {
+        endpoint->cut = endpoint->parkings;
+    }
+    cp_endpoint_doom(connection, CONNPOOL_REASON_DEAD, false);
+    cp_lock_give(&endpoint->lock);
+}
+
+bool cp_endpoint_is_spent(const struct connpool_connection *connection, int64_t now, connpool_reason *reason)
+{
+    const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    if (endpoint->is_closing) {
+        *reason = CONNPOOL_REASON_CLOSED;
+    } else if (connection->id <= endpoint->drained) {
+        *reason = CONNPOOL_REASON_DRAINED;
+    } else if (connection->expires <= now) {
+        *reason = CONNPOOL_REASON_LIFETIME;
+    } else if (endpoint->policy.max_uses != 0 && connection->uses >= endpoint->policy.max_uses) {
+        *reason = CONNPOOL_REASON_USES;
+    } else {
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * endpoint: where connections of one kind go, its idle connections and its counts.
+ *
+ * Idle connections stand in two lists: base, reused first-in-first-out, and extra, reused last-in-first-out. What is
+ * guarded by the endpoint's own lock is all that the hot path needs; slots and waiters are guarded by the pool's lock.
+ * Like a connection's record, an endpoint's record is never freed before its pool: a stale lease may lock it.
+ */
+#ifndef CP_ENDPOINT_H
+#define CP_ENDPOINT_H
+
+#include "tree.h"
+#include <bsd/sys/queue.h>
+#include <connpool/connpool.h>
+
+#include "connection.h"
+#include "host.h"
+#include "lock.h"
+#include "options.h"
+#include "policy.h"
+#include "table.h"
+
+struct cp_place; /* a waiter's place in an endpoint's line (line.h) */
+TAILQ_HEAD(cp_places, cp_place);
+
+/* The two lists of idle connections. */
+enum cp_class { CP_CLASS_EXTRA, CP_CLASS_BASE, CP_CLASS_COUNT };
+
+struct cp_counters {
+    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded;
+    uint64_t ended[CONNPOOL_REASON_COUNT];
+};
+
+struct connpool_endpoint {
+    struct cp_lock lock;
+    /* Guarded by lock. */
+    bool is_closing; /* nothing is parked or leased any more */
+    struct cp_connection_list idle[CP_CLASS_COUNT];
+    uint32_t count[CP_STATE_COUNT];
+    uint64_t parkings; /* counts parkings, to tell what was parked before an event */
+    uint64_t suspect;  /* parked up to this number: a round trip is due before it is handed out */
+    uint64_t cut;      /* parked up to this number: dead without a look */
+    uint64_t drained;  /* connections with an id up to this are closed, not parked */
+    struct cp_counters counters;
+    int64_t bound; /* no idle connection is due before; CP_NEVER: not in the pool's index. Written under both locks */
+
+    /* Constant while the endpoint is in use. */
+    struct connpool_pool *pool;
+    struct cp_policy policy;
+    char *name;
+    bool is_named; /* from the configuration: lives as long as the pool */
+    struct cp_option_block *options;
+    struct cp_host host;
+    void *plugin_state; /* behind the record in the same block; NULL: the manager has none */
+
+    /* Guarded by the pool's lock. */
+    uint64_t size;       /* slots in use */
+    uint64_t references; /* handles, waiters' places and slots; of a run-time endpoint the last one ends it */
+    struct cp_places places;
+    uint64_t waiters;
+    RB_ENTRY(connpool_endpoint) hungry; /* in the pool's tree of those whose first waiter could use a slot */
+    bool is_hungry;
+    uint64_t hungry_sequence;
+    int64_t blocked_until; /* the peer takes no more connections: no open is started before */
+    int64_t held_until;    /* hold-down after a failed connect */
+    struct connpool_fault last_fault;
+    TAILQ_ENTRY(connpool_endpoint) lingering; /* unused, but held down */
+    bool is_lingering;
+    RB_ENTRY(connpool_endpoint) indexed;   /* in the pool's index of what is due */
+    TAILQ_ENTRY(connpool_endpoint) listed; /* in the pool's list, or among its free records */
+    UT_hash_handle by_name;
+    UT_hash_handle by_options;
+    uint64_t options_hash;
+};
+
+/* What stands between a taken connection and its hand-out. */
+#define CP_NEEDS_LOCAL_CHECK 1u
+#define CP_NEEDS_CHECK       2u
+#define CP_NEEDS_PREPARE     4u
+
+/*
+ * Take an idle connection: base first, oldest first; then extra, newest first. What is found over its age, idle too
+ * long, or known to be dead goes to `doomed` (CLOSING, reason set) and the search goes on. The one taken is leased
+ * (*lease is written) if it needs nothing, else CHECKING, and *needs says what. NULL: none. Takes the endpoint's lock.
+ */
+struct connpool_connection *cp_endpoint_take(struct connpool_endpoint *endpoint, int64_t now, connpool_lease *lease,
+                                             uint32_t *needs, struct cp_connection_list *doomed);
+
+/* Make a connection LEASED and write the lease. The endpoint's lock is held. */
+void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *lease);
+
+/* Park a connection as base or extra. Returns when it is due if the index must be lowered to that (cp_due_lower), else
+ * CP_NEVER. The endpoint's lock is held. */
+int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now);
+
+/* Move a connection to CLOSING; where that leaves fewer connections leased and base than min_idle, the extra parked
+ * last becomes base. The endpoint's lock is held. */
+void cp_endpoint_doom(struct connpool_connection *connection, connpool_reason reason, bool is_polite);
+
+/* A connection that was taken from idle is dead: the ones parked before it are suspect, or, after a check that got no
+ * answer, dead too. Dooms it. Takes the endpoint's lock. */
+void cp_endpoint_found_dead(struct connpool_connection *connection, bool by_timeout);
+
+/* Whether a connection must end rather than be used again: over age, uses, drained, closing; the reason in *reason. The
+ * endpoint's lock is held. */
+bool cp_endpoint_is_spent(const struct connpool_connection *connection, int64_t now, connpool_reason *reason);
+
+#endif
