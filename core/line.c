@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* line: see line.h. */
+#include "line.h"
+
+#include <assert.h>
+
+#include "endpoints.h"
+#include "pool.h"
+
+static int compare(const struct connpool_endpoint *a, const struct connpool_endpoint *b)
+{
+    if (a->hungry_sequence != b->hungry_sequence) {
+        return a->hungry_sequence < b->hungry_sequence ? -1 : 1;
+    }
+    return a < b ? -1 : a > b;
+}
+
+CP_TREE_GENERATE(cp_hungry_tree, connpool_endpoint, hungry, compare)
+
+void cp_wakes_fire(struct cp_wakes *wakes)
+{
+    cp_lock_assert_none();
+    for (size_t i = 0; i < wakes->count; i++) {
+        cp_waker_fire(wakes->wakers[i]);
+    }
+    wakes->count = 0;
+}
+
+static void add_wake(struct cp_wakes *wakes, const struct cp_waiter *waiter)
+{
+    assert(wakes->count < CP_WAKES);
+    wakes->wakers[wakes->count++] = cp_waker_ref(waiter->waker);
+}
+
+static struct cp_waiter *first_waiter(const struct connpool_endpoint *endpoint)
+{
+    const struct cp_place *first = TAILQ_FIRST(&endpoint->places);
+
+    return first == NULL ? NULL : first->waiter;
+}
+
+/* An endpoint's size or its first waiter changed: is it hungry, and whose turn is it? */
+static void refresh(struct connpool_endpoint *endpoint)
+{
+    struct cp_hungry_tree *tree = &endpoint->pool->hungry;
+    const struct cp_waiter *first = first_waiter(endpoint);
+    bool is_hungry = first != NULL && endpoint->size < endpoint->policy.max_size;
+
+    if (endpoint->is_hungry) {
+        if (is_hungry && endpoint->hungry_sequence == first->sequence) {
+            return;
+        }
+        RB_REMOVE(cp_hungry_tree, tree, endpoint);
+    }
+    endpoint->is_hungry = is_hungry;
+    if (is_hungry) {
+        endpoint->hungry_sequence = first->sequence;
+        RB_INSERT(cp_hungry_tree, tree, endpoint);
+    }
+}
+
+/* The endpoint whose first waiter came first of all that could use a slot. */
+static struct connpool_endpoint *first_hungry(struct connpool_pool *pool)
+{
+    int64_t now = 0;
+    struct connpool_endpoint *endpoint;
+
+    RB_FOREACH (endpoint, cp_hungry_tree, &pool->hungry) {
+        if (endpoint->blocked_until == 0) {
+            return endpoint;
+        }
+        now = now != 0 ? now : cp_clock_precise(&pool->context->clock);
+        if (endpoint->blocked_until <= now) {
+            return endpoint;
+        }
+    }
+    return NULL;
+}
+
+static void take_slot(struct connpool_endpoint *endpoint)
+{
+    endpoint->size++;
+    cp_endpoints_ref(endpoint);
+    refresh(endpoint);
+}
+
+static void drop_slot(struct connpool_endpoint *endpoint)
+{
+    assert(endpoint->size > 0);
+    endpoint->size--;
+    refresh(endpoint);
+    cp_endpoints_unref(endpoint);
+}
+
+enum cp_reservation cp_line_reserve(struct connpool_endpoint *endpoint, struct connpool_connection **victim)
+{
+    struct connpool_pool *pool = endpoint->pool;
+
+    if (endpoint->size >= endpoint->policy.max_size) {
+        return CP_NOT_RESERVED;
+    }
+    if (pool->total < pool->policy.total_max_size) {
+        pool->total++;
+        take_slot(endpoint);
+        return CP_RESERVED;
+    }
+    *victim = cp_due_evict(pool);
+    if (*victim == NULL) {
+        return CP_NOT_RESERVED;
+    }
+    take_slot(endpoint);
+    return CP_RESERVED_BY_EVICTION;
+}
+
+/* Out of every line it stands in; the lines it leaves get new heads. */
+static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter)
+{
+    for (size_t i = 0; i < waiter->count; i++) {
+        struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
+
+        TAILQ_REMOVE(&endpoint->places, &waiter->places[i], entry);
+        endpoint->waiters--;
+        refresh(endpoint);
+        cp_endpoints_unref(endpoint);
+    }
+    atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
+}
+
+/* Take a waiter out of line with what it was given; it is woken unless a wake is under way. */
+static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
+{
+    bool is_asleep = waiter->state == CP_WAITER_WAITING;
+
+    waiter->endpoint = endpoint;
+    remove_places(endpoint->pool, waiter);
+    waiter->state = CP_WAITER_GRANTED;
+    if (is_asleep) {
+        add_wake(wakes, waiter);
+    }
+}
+
+static bool has_patience(const struct connpool_pool *pool, const struct cp_waiter *waiter)
+{
+    return cp_clock_precise(&pool->context->clock) - waiter->since <= CP_PATIENCE;
+}
+
+void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
+{
+    struct connpool_pool *pool = endpoint->pool;
+    struct connpool_endpoint *hungry;
+    struct cp_waiter *first;
+
+    pool->total--;
+    drop_slot(endpoint);
+    hungry = first_hungry(pool);
+    first = hungry == NULL ? NULL : first_waiter(hungry);
+    if (first != NULL && pool->total < pool->policy.total_max_size && !has_patience(pool, first)) {
+        pool->total++;
+        take_slot(hungry);
+        grant(first, hungry, wakes);
+    }
+    cp_line_match(endpoint, wakes);
+}
+
+void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
+{
+    drop_slot(endpoint);
+    cp_line_match(endpoint, wakes);
+}
+
+/* Behind all that came before; a waiter that returns to its place is nearer the head, a new one is last. */
+static void insert_place(struct connpool_endpoint *endpoint, struct cp_place *place)
+{
+    struct cp_place *before = TAILQ_LAST(&endpoint->places, cp_places);
+
+    while (before != NULL && before->waiter->sequence > place->waiter->sequence) {
+        before = TAILQ_PREV(before, cp_places, entry);
+    }
+    if (before == NULL) {
+        TAILQ_INSERT_HEAD(&endpoint->places, place, entry);
+    } else {
+        TAILQ_INSERT_AFTER(&endpoint->places, before, place, entry);
+    }
+}
+
+void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
+{
+    if (waiter->sequence == 0) {
+        waiter->sequence = ++pool->next_sequence;
+        waiter->since = cp_clock_precise(&pool->context->clock);
+    }
+    atomic_fetch_add_explicit(&pool->waiters, 1, memory_order_relaxed);
+    for (size_t i = 0; i < waiter->count; i++) {
+        struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
+
+        waiter->places[i].waiter = waiter;
+        cp_endpoints_ref(endpoint);
+        insert_place(endpoint, &waiter->places[i]);
+        endpoint->waiters++;
+        refresh(endpoint);
+    }
+    waiter->state = CP_WAITER_WAITING;
+}
+
+void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    remove_places(pool, waiter);
+    waiter->state = CP_WAITER_OUT;
+    for (size_t i = 0; i < waiter->count; i++) {
+        cp_line_match(waiter->places[i].endpoint, wakes);
+    }
+}
+
+static void wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    if (waiter != NULL && waiter->state == CP_WAITER_WAITING) {
+        waiter->state = CP_WAITER_WOKEN;
+        add_wake(wakes, waiter);
+    }
+}
+
+static bool has_idle(struct connpool_endpoint *endpoint)
+{
+    bool has;
+
+    cp_lock_take(&endpoint->lock);
+    has = endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] != 0;
+    cp_lock_give(&endpoint->lock);
+    return has;
+}
+
+void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
+{
+    struct connpool_pool *pool = endpoint->pool;
+    struct cp_waiter *first = first_waiter(endpoint);
+    const struct connpool_endpoint *hungry;
+
+    if (first != NULL && first->state == CP_WAITER_WAITING && has_idle(endpoint)) {
+        wake(first, wakes);
+    }
+    hungry = first_hungry(pool);
+    if (hungry != NULL && (pool->total < pool->policy.total_max_size || !cp_due_is_empty(pool))) {
+        wake(first_waiter(hungry), wakes);
+    }
+}
+
+bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *wakes)
+{
+    struct connpool_endpoint *own = cp_connection_endpoint(connection);
+    struct connpool_pool *pool = own->pool;
+    struct connpool_endpoint *hungry = pool->total < pool->policy.total_max_size ? NULL : first_hungry(pool);
+    struct cp_waiter *first = first_waiter(own);
+    struct connpool_endpoint *to = own;
+
+    if (hungry != NULL && hungry != own && (first == NULL || hungry->hungry_sequence < first->sequence)) {
+        to = hungry;
+        first = first_waiter(hungry);
+    }
+    if (first == NULL || has_patience(pool, first)) {
+        return false;
+    }
+    cp_lock_take(&own->lock);
+    if (to == own) {
+        cp_connection_set_state(connection, CP_CHECKING);
+    } else {
+        cp_endpoint_doom(connection, CONNPOOL_REASON_EVICTED, true);
+    }
+    cp_lock_give(&own->lock);
+    first->connection = to == own ? connection : NULL;
+    first->victim = to == own ? NULL : connection;
+    if (to != own) {
+        take_slot(to);
+    }
+    grant(first, to, wakes);
+    return true;
+}
+
+/* Take waiters out of line until the wakes are full; true: some are left. */
+static bool close_some(struct connpool_pool *pool, struct cp_wakes *wakes)
+{
+    struct connpool_endpoint *endpoint;
+
+    TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
+        struct cp_waiter *waiter;
+
+        while ((waiter = first_waiter(endpoint)) != NULL) {
+            if (wakes->count == CP_WAKES) {
+                return true;
+            }
+            remove_places(pool, waiter);
+            waiter->state = CP_WAITER_CLOSED;
+            add_wake(wakes, waiter);
+        }
+    }
+    return false;
+}
+
+void cp_line_close(struct connpool_pool *pool)
+{
+    struct cp_wakes wakes = {.count = 0};
+
+    while (close_some(pool, &wakes)) {
+        cp_lock_give(&pool->lock);
+        cp_wakes_fire(&wakes);
+        cp_lock_take(&pool->lock);
+    }
+    cp_lock_give(&pool->lock);
+    cp_wakes_fire(&wakes);
+    cp_lock_take(&pool->lock);
+}

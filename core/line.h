@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * line: slots, and the one line of waiters of a pool.
+ *
+ * A waiter stands in the line of each endpoint that it would take a connection from, at the place of its sequence
+ * number, and keeps that place until it leaves. It sleeps only after it has looked again with its place taken:
+ *
+ *   acquirer                                    releaser
+ *   pool lock: waiters++, take place            endpoint lock: park, then read waiters
+ *   endpoint lock: look for idle: none          (not 0:) pool lock: match
+ *   sleep
+ *
+ * Both critical sections are under the endpoint's lock: if the look came first, the releaser's read sees the count; if
+ * the parking came first, the look sees the connection. No fence is needed beyond the locks. A waiter that could evict
+ * looks, under the pool's lock, at every endpoint in the index of what is due; an endpoint enters that index under the
+ * pool's lock, and its releaser matches in the same section. tests/model has this as a model, with what happens when a
+ * part of it is left out.
+ *
+ * A wake is a hint: the woken waiter searches like a newcomer and may find nothing, because newcomers may overtake. One
+ * wake under way for the head of an endpoint's line is enough; who leaves the line matches, so the wake is passed on.
+ * Once a waiter has waited CP_PATIENCE, what is freed is handed to it instead (granted), and nobody can overtake.
+ */
+#ifndef CP_LINE_H
+#define CP_LINE_H
+
+#include "endpoint.h"
+
+/* design: eventual fairness, as in parking_lot's mutexes, by the releaser's clock. */
+#define CP_PATIENCE CP_MILLISECOND
+
+enum cp_waiter_state {
+    CP_WAITER_OUT,     /* not in line */
+    CP_WAITER_WAITING, /* in line, asleep or about to be */
+    CP_WAITER_WOKEN,   /* in line, was woken and has not looked yet */
+    CP_WAITER_GRANTED, /* out of line, holds what it was given */
+    CP_WAITER_CLOSED,  /* out of line, the context closes */
+};
+
+struct cp_waiter;
+
+struct cp_place {
+    struct cp_waiter *waiter;
+    struct connpool_endpoint *endpoint;
+    TAILQ_ENTRY(cp_place) entry;
+};
+
+/* One acquisition that waits; in its acquirer's memory. All guarded by the pool's lock. */
+struct cp_waiter {
+    enum cp_waiter_state state;
+    uint64_t sequence;      /* order of arrival; 0: never stood in line */
+    int64_t since;          /* precise */
+    struct cp_waker *waker; /* borrowed from the driver; a reference is taken for each wake */
+    struct cp_place *places;
+    size_t count;
+    /* What it was granted. */
+    struct connpool_endpoint *endpoint;     /* whose connection or slot */
+    struct connpool_connection *connection; /* CHECKING, its endpoint's; NULL: a slot */
+    struct connpool_connection *victim; /* CLOSING, of another endpoint: its slot passes to this one when it has ended;
+                                           NULL: the slot is free */
+};
+
+/* The wakes that a change under the pool's lock asks for; fired after unlocking. Each holds a reference. */
+/* A waiter that leaves passes on at most one wake for each endpoint that it stood at, and one for a slot. */
+#define CP_ANY_ENDPOINTS 64
+#define CP_WAKES         (CP_ANY_ENDPOINTS + 2)
+struct cp_wakes {
+    struct cp_waker *wakers[CP_WAKES];
+    size_t count;
+};
+/* No lock held. */
+void cp_wakes_fire(struct cp_wakes *wakes);
+
+/* What cp_line_reserve found. */
+enum cp_reservation {
+    CP_RESERVED,             /* a slot is the caller's */
+    CP_RESERVED_BY_EVICTION, /* a slot is the caller's once *victim (CLOSING) has ended by cp_connection_end_keep_slot
+                              */
+    CP_NOT_RESERVED,
+};
+/* A slot for an endpoint, evicting where the pool is full. The pool's lock is held; takes endpoints' locks. */
+enum cp_reservation cp_line_reserve(struct connpool_endpoint *endpoint, struct connpool_connection **victim);
+/* Give a slot back, to the waiter that came first of all that can use it. The pool's lock is held. */
+void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
+/* A victim of this endpoint has ended; its slot of the pool belongs to another endpoint now. The pool's lock is held.
+ */
+void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
+
+/* Take a place in line (again: the old sequence is kept). The pool's lock is held. */
+void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter);
+/* Leave the line and pass on what the wake was for. The pool's lock is held. */
+void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
+
+/* Wake whoever can go on after something at this endpoint became idle or free. The pool's lock is held; takes
+ * endpoints' locks. */
+void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
+
+/* Hand a connection (LEASED, RESETTING or CHECKING, not to be parked yet) to the waiter that came first, if it has
+ * waited long enough. True: it has it. The pool's lock is held; takes the endpoint's. */
+bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *wakes);
+
+/* The context closes: every waiter leaves with CLOSED. The pool's lock is held; it is given back and taken again while
+ * waiters are woken. */
+void cp_line_close(struct connpool_pool *pool);
+
+#endif
