@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* carry: see carry.h. */
+#include "carry.h"
+
+#include "collector.h"
+#include "memory.h"
+#include "pool.h"
+#include "release.h"
+#include "run.h"
+#include "verdict.h"
+
+/* One drive. The connection may be somebody else's as soon as its operation has ended, so this is not in its record. */
+struct carry {
+    struct cp_operation operation;
+    struct cp_task task;
+    struct connpool_connection *connection;
+};
+
+static struct carry *carry_of(struct cp_operation *operation)
+{
+    return (struct carry *)((char *)operation - offsetof(struct carry, operation));
+}
+
+static void reset_failed(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    cp_lock_take(&endpoint->lock);
+    cp_endpoint_doom(connection, CONNPOOL_REASON_RESET, false);
+    cp_lock_give(&endpoint->lock);
+    cp_connection_end(connection);
+}
+
+static void close_ended(struct connpool_connection *connection, int32_t result)
+{
+    if (result < 0 && !atomic_load(&connection->pool->context->is_closing)) {
+        cp_log_write(&connection->pool->context->log, CONNPOOL_LOG_INFO, "pool '%s', endpoint '%s': close: %s",
+                     connection->pool->name, cp_connection_endpoint(connection)->name, connection->fault.text);
+    }
+    cp_connection_end(connection);
+}
+
+static void ended(struct connpool_connection *connection, int32_t result)
+{
+    bool is_ok = result == CONNPOOL_STEP_DONE;
+
+    switch (connection->kind) {
+    case CP_OPEN:
+        if (is_ok) {
+            cp_verdict_opened(connection);
+            cp_release_settle(connection);
+        } else {
+            (void)cp_verdict_open_failed(connection);
+        }
+        break;
+    case CP_PREPARE: /* of a blocking manager; the next hand-out prepares again */
+    case CP_CHECK:
+        is_ok ? cp_release_settle(connection) : cp_verdict_dead(connection);
+        break;
+    case CP_RESET:
+        is_ok ? cp_release_settle(connection) : reset_failed(connection);
+        break;
+    default:
+        close_ended(connection, result);
+        break;
+    }
+}
+
+static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
+{
+    struct connpool_connection *connection = carry_of(operation)->connection;
+    int32_t result = cp_run_step(connection, wait, operation);
+
+    if (result == CONNPOOL_STEP_AGAIN) {
+        return result;
+    }
+    ended(connection, result);
+    return CONNPOOL_STEP_DONE;
+}
+
+/* The loop stops: nobody is left to drive the operation. */
+static void abandon(struct cp_operation *operation)
+{
+    struct connpool_connection *connection = carry_of(operation)->connection;
+
+    if (connection->state == CP_CLOSING) {
+        cp_connection_end(connection);
+    } else {
+        cp_verdict_abandoned(connection);
+    }
+}
+
+static void init(struct carry *carry, struct connpool_connection *connection)
+{
+    carry->operation = (struct cp_operation){.step = step, .abandon = abandon};
+    carry->connection = connection;
+}
+
+static void done(struct cp_task *task)
+{
+    (void)task;
+}
+
+static void dispose(struct cp_task *task)
+{
+    cp_free((char *)task - offsetof(struct carry, task));
+}
+
+bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *loop)
+{
+    struct carry *carry = cp_alloc(sizeof(*carry));
+
+    if (carry == NULL) {
+        return false;
+    }
+    init(carry, connection);
+    cp_loop_start(loop, &carry->task, &carry->operation, done, dispose);
+    return true;
+}
+
+bool cp_carry_elsewhere(struct connpool_connection *connection)
+{
+    struct connpool *context = connection->pool->context;
+    struct cp_loop *loop;
+    bool is_carried;
+
+    cp_lock_take(&context->lock);
+    loop = context->is_closing_driven ? context->closing_loop : NULL;
+    if (loop == NULL && context->collector != NULL && connection->pool->policy.background_collector) {
+        loop = cp_collector_loop(context->collector);
+    }
+    is_carried = loop != NULL && cp_carry_in_loop(connection, loop);
+    cp_lock_give(&context->lock);
+    return is_carried;
+}
+
+void cp_carry_here(struct connpool_connection *connection)
+{
+    struct connpool *context = connection->pool->context;
+    struct carry carry;
+
+    init(&carry, connection);
+    (void)cp_drive(&carry.operation, context->sleepers, &context->clock, 0);
+}
+
+void cp_carry_start(struct connpool_connection *connection, enum cp_kind kind)
+{
+    struct connpool_wait wait;
+    int32_t result;
+
+    cp_wait_init(&wait, cp_clock_precise(&connection->pool->context->clock), 0, 0);
+    cp_run_start(connection, kind, wait.now);
+    result = cp_run_step(connection, &wait, NULL);
+    if (result != CONNPOOL_STEP_AGAIN) {
+        ended(connection, result);
+    } else if (!cp_carry_elsewhere(connection)) {
+        cp_carry_here(connection);
+    }
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* local_check: see local_check.h. */
+#include "local_check.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "error.h"
+#include "pool.h"
+#include "run.h"
+
+static short poll_events(uint32_t events)
+{
+    return (short)(((events & CONNPOOL_EVENT_READ) != 0 ? POLLIN | POLLRDHUP : 0) |
+                   ((events & CONNPOOL_EVENT_WRITE) != 0 ? POLLOUT : 0));
+}
+
+static uint32_t ready_events(short events)
+{
+    return ((events & (POLLIN | POLLRDHUP)) != 0 ? CONNPOOL_EVENT_READ : 0) |
+           ((events & POLLOUT) != 0 ? CONNPOOL_EVENT_WRITE : 0) |
+           ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0 ? CONNPOOL_EVENT_HANGUP : 0);
+}
+
+static void poll_now(struct pollfd *polled, nfds_t count)
+{
+    while (poll(polled, count, 0) < 0 && errno == EINTR) {
+    }
+}
+
+/* One step of idle; what it waits for is remembered. */
+static enum cp_local_check step_idle(struct connpool_connection *connection, int64_t now, uint32_t ready)
+{
+    struct connpool_wait wait;
+    int32_t result;
+
+    cp_wait_init(&wait, now, ready, 0);
+    cp_run_start(connection, CP_IDLE, now);
+    connection->is_first_step = ready == 0;
+    result = cp_run_step(connection, &wait, NULL);
+    if (result < 0) {
+        return CP_LOCAL_DEAD;
+    }
+    connection->idle_is_named = true;
+    connection->idle_fd = result == CONNPOOL_STEP_AGAIN ? wait.fd : -1;
+    connection->idle_events = wait.events;
+    return result == CONNPOOL_STEP_AGAIN && (wait.flags & CONNPOOL_WAIT_BUSY) != 0 ? CP_LOCAL_BUSY : CP_LOCAL_ALIVE;
+}
+
+/* plugin-abi.md, A step, rule 8: the first call if none was made, a poll, one call with what is ready. */
+static enum cp_local_check check_by_idle(struct connpool_connection *connection, int64_t now)
+{
+    enum cp_local_check result = connection->idle_is_named ? CP_LOCAL_ALIVE : step_idle(connection, now, 0);
+    struct pollfd polled;
+
+    if (result == CP_LOCAL_DEAD || connection->idle_fd < 0) {
+        return result;
+    }
+    polled = (struct pollfd){.fd = connection->idle_fd, .events = poll_events(connection->idle_events)};
+    poll_now(&polled, 1);
+    return polled.revents == 0 ? result : step_idle(connection, now, ready_events(polled.revents));
+}
+
+/* Nothing is to come from the peer of a parked connection: what is readable is dead (failures.md A10, A11, A20). */
+static enum cp_local_check check_by_descriptors(struct connpool_connection *connection)
+{
+    int32_t descriptors[CP_CONNECTION_DESCRIPTORS];
+    struct pollfd polled[CP_CONNECTION_DESCRIPTORS];
+    int32_t count =
+        connection->pool->manager->descriptors(connection->plugin_state, descriptors, CP_CONNECTION_DESCRIPTORS);
+
+    count = count < CP_CONNECTION_DESCRIPTORS ? count : CP_CONNECTION_DESCRIPTORS;
+    for (int32_t i = 0; i < count; i++) {
+        polled[i] = (struct pollfd){.fd = descriptors[i], .events = POLLIN | POLLRDHUP};
+    }
+    if (count > 0) {
+        poll_now(polled, (nfds_t)count);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        if (polled[i].revents != 0) {
+            connection->kind = CP_IDLE;
+            cp_fault_init(&connection->fault);
+            (void)cp_fault_set(&connection->fault, CONNPOOL_ERROR_CLOSED, 0,
+                               "the peer closed the connection, or sent something, while it was idle");
+            return CP_LOCAL_DEAD;
+        }
+    }
+    return CP_LOCAL_ALIVE;
+}
+
+enum cp_local_check cp_local_check(struct connpool_connection *connection, int64_t now)
+{
+    const struct connpool_manager *manager = connection->pool->manager;
+
+    cp_lock_assert_none();
+    if (manager->idle != NULL) {
+        return check_by_idle(connection, now);
+    }
+    return manager->descriptors != NULL ? check_by_descriptors(connection) : CP_LOCAL_ALIVE;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* verdict: see verdict.h. */
+#include "verdict.h"
+
+#include "dispose.h"
+#include "error.h"
+#include "observe.h"
+#include "pool.h"
+#include "run.h"
+
+/* plugin-abi.md, Errors: after RESOURCE_REMOTE no open is started at an endpoint that has another connection. */
+#define BLOCKED_FOR CP_SECOND
+
+/* The part of its life that a connection gets: lives are shortened at random, so that those opened together do not end
+ * together. */
+static int64_t life_of(struct connpool_pool *pool, const struct cp_policy *policy)
+{
+    double part;
+
+    cp_lock_take(&pool->lock);
+    part = 1.0 - policy->lifetime_jitter * cp_pool_random(pool);
+    cp_lock_give(&pool->lock);
+    return policy->lifetime_jitter == 0.0 ? policy->max_lifetime : (int64_t)((double)policy->max_lifetime * part);
+}
+
+void cp_verdict_opened(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    struct connpool_pool *pool = connection->pool;
+    int64_t now = cp_clock_precise(&pool->context->clock);
+    int64_t life = life_of(pool, &endpoint->policy);
+
+    cp_lock_take(&pool->lock);
+    endpoint->held_until = 0;
+    endpoint->blocked_until = 0;
+    endpoint->last_fault.error_class = 0;
+    cp_lock_give(&pool->lock);
+    cp_lock_take(&endpoint->lock);
+    connection->created = now;
+    connection->released = now;
+    connection->expires = cp_time_add(now, life);
+    endpoint->counters.opened++;
+    cp_connection_set_state(connection, CP_CHECKING);
+    cp_lock_give(&endpoint->lock);
+    if (pool->is_observed) {
+        cp_observe_opened(connection, now - connection->opened_at);
+    }
+}
+
+bool cp_verdict_open_failed(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    struct connpool_pool *pool = connection->pool;
+    int64_t now = cp_clock_precise(&pool->context->clock);
+    bool may_wait;
+
+    cp_lock_take(&pool->lock);
+    endpoint->last_fault = connection->fault;
+    may_wait = connection->fault.error_class == CONNPOOL_ERROR_RESOURCE_REMOTE && endpoint->size > 1;
+    if (may_wait) {
+        endpoint->blocked_until = cp_time_add(now, BLOCKED_FOR);
+    } else if (endpoint->policy.holddown != 0) {
+        endpoint->held_until = cp_time_add(now, endpoint->policy.holddown);
+    }
+    cp_lock_take(&endpoint->lock);
+    cp_endpoint_doom(connection, CONNPOOL_REASON_OPEN, false);
+    cp_lock_give(&endpoint->lock);
+    cp_lock_give(&pool->lock);
+    cp_connection_end(connection);
+    return may_wait;
+}
+
+static void tell_dead(struct connpool_connection *connection)
+{
+    struct connpool_pool *pool = connection->pool;
+    connpool_error error;
+
+    if (pool->is_observed) {
+        (void)cp_error_set_fault(&error, CONNPOOL_FAILED, &connection->fault, "pool '%s', endpoint '%s': %s",
+                                 pool->name, cp_connection_endpoint(connection)->name, cp_run_name(connection->kind));
+        cp_observe_dead(connection, &error);
+    }
+}
+
+void cp_verdict_dead(struct connpool_connection *connection)
+{
+    bool by_timeout = connection->kind == CP_CHECK && connection->fault.error_class == CONNPOOL_ERROR_TIMEOUT;
+
+    cp_endpoint_found_dead(connection, by_timeout);
+    tell_dead(connection);
+    cp_connection_end(connection);
+}
+
+void cp_verdict_doomed(struct cp_connection_list *doomed)
+{
+    struct connpool_connection *connection;
+
+    while ((connection = TAILQ_FIRST(doomed)) != NULL) {
+        TAILQ_REMOVE(doomed, connection, link);
+        if (connection->reason == CONNPOOL_REASON_DEAD) {
+            connection->kind = CP_CHECK;
+            cp_fault_init(&connection->fault);
+            (void)cp_fault_set(&connection->fault, CONNPOOL_ERROR_TIMEOUT, 0,
+                               "parked before another one that gave no answer to its check");
+            tell_dead(connection);
+        }
+        cp_dispose_cut(connection);
+    }
+}
+
+void cp_verdict_abandoned(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    cp_lock_take(&endpoint->lock);
+    cp_endpoint_doom(connection, CONNPOOL_REASON_ABANDONED, false);
+    cp_lock_give(&endpoint->lock);
+    cp_connection_end(connection);
+}
