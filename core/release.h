@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* release: the way back of a connection. */
+#ifndef CP_RELEASE_H
+#define CP_RELEASE_H
+
+#include "connection.h"
+
+/*
+ * A connection that is healthy and of no more use to who had it (CHECKING, LEASED or RESETTING, reset): hand it to a
+ * waiter, park it, or close it where it is spent. No lock held; may wait, as closes do, where there is no collector.
+ */
+void cp_release_settle(struct connpool_connection *connection);
+
+/* Close what is due: at most the batch of one release, or with everything all of it. Returns how many. May wait. */
+size_t cp_release_collect(struct connpool_pool *pool, int64_t now, bool everything);
+
+#endif
