@@ -176,9 +176,7 @@ static void add_default_endpoint(struct pool_loading *pool)
     made->endpoints[0].policy = made->policy;
     made->endpoints[0].options = cp_options_ref(made->defaults);
     made->endpoints[0].name = cp_text_copy("default");
-    if (made->endpoints[0].name == NULL) {
-        pool->loading->mistakes->no_memory = true;
-    }
+    pool->loading->mistakes->no_memory = made->endpoints[0].name == NULL;
 }
 
 struct hashed {
@@ -308,10 +306,7 @@ static void read_pools(struct loading *loading, const json_t *pools, struct cp_c
         return;
     }
     config->pools = cp_alloc_array(json_object_size(pools), sizeof(*config->pools));
-    if (config->pools == NULL) {
-        mistakes->no_memory = true;
-        return;
-    }
+    mistakes->no_memory = config->pools == NULL;
     json_object_foreach (iterable(pools), name, json) {
         struct cp_path path = cp_path_join("/pools", name);
         struct pool_loading pool = {.loading = loading, .json = json, .path = path.text};
@@ -322,9 +317,8 @@ static void read_pools(struct loading *loading, const json_t *pools, struct cp_c
         }
         pool.pool = &config->pools[config->pool_count++];
         pool.pool->name = cp_text_copy(name);
-        if (pool.pool->name == NULL) {
-            mistakes->no_memory = true;
-        } else {
+        mistakes->no_memory = pool.pool->name == NULL;
+        if (!mistakes->no_memory) {
             read_pool(&pool);
         }
     }

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* collector: see collector.h. */
+#include "collector.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "dispose.h"
+#include "endpoints.h"
+#include "error.h"
+#include "memory.h"
+#include "pool.h"
+
+/* failures.md B27: TLS libraries want stack; a plugin's step may use it here. */
+#define STACK_SIZE (256 * 1024)
+/* A machine that slept is noticed within this much of its time awake: monotonic time stands still meanwhile, so no
+ * other timer tells. */
+#define LOOK_AFTER_SLEEP CP_SECOND
+/* The clocks are read one after the other: a difference below this is no sleep. */
+#define SLEPT (100 * CP_MILLISECOND)
+
+struct cp_collector {
+    struct connpool *context;
+    struct cp_loop *loop;
+    pthread_t thread;
+    atomic_bool must_stop;
+    int64_t boot_offset; /* how far the boot-time clock was ahead when the collector looked last */
+};
+
+static bool is_served(const struct connpool_pool *pool)
+{
+    return pool->policy.background_collector;
+}
+
+static void collect(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+{
+    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
+
+    cp_lock_take(&pool->lock);
+    (void)cp_due_collect(pool, now, SIZE_MAX, &doomed);
+    cp_lock_give(&pool->lock);
+    cp_dispose_in_loop(collector->loop, &doomed);
+    cp_endpoints_purge(pool, now);
+}
+
+/* Collect what is due; returns when something is due next. */
+static int64_t collect_all(struct cp_collector *collector, int64_t now)
+{
+    struct connpool *context = collector->context;
+    int64_t next = CP_NEVER;
+
+    for (size_t i = 0; i < context->pool_count; i++) {
+        struct connpool_pool *pool = context->pools[i];
+        int64_t pool_next;
+
+        if (!is_served(pool)) {
+            continue;
+        }
+        if (atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
+            collect(collector, pool, now);
+        }
+        pool_next = atomic_load_explicit(&pool->next_due, memory_order_relaxed);
+        next = pool_next < next ? pool_next : next;
+    }
+    return next;
+}
+
+/* What was parked before the machine slept may be dead without a sign. */
+static void suspect_all(struct connpool_pool *pool)
+{
+    struct connpool_endpoint *endpoint;
+
+    cp_lock_take(&pool->lock);
+    TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
+        cp_lock_take(&endpoint->lock);
+        endpoint->suspect = endpoint->parkings;
+        cp_lock_give(&endpoint->lock);
+    }
+    cp_lock_give(&pool->lock);
+}
+
+static int64_t boot_offset(const struct connpool *context)
+{
+    return cp_clock_boot(&context->clock) - cp_clock_precise(&context->clock);
+}
+
+static void look_for_sleep(struct cp_collector *collector)
+{
+    struct connpool *context = collector->context;
+    int64_t offset = boot_offset(context);
+
+    if (offset - collector->boot_offset > SLEPT) {
+        for (size_t i = 0; i < context->pool_count; i++) {
+            suspect_all(context->pools[i]);
+        }
+    }
+    collector->boot_offset = offset;
+}
+
+static void *run(void *argument)
+{
+    struct cp_collector *collector = argument;
+    const struct cp_clock *clock = &collector->context->clock;
+
+    while (!atomic_load(&collector->must_stop)) {
+        int64_t now = cp_clock_precise(clock);
+        int64_t look_at = cp_time_add(now, LOOK_AFTER_SLEEP);
+        int64_t next;
+
+        look_for_sleep(collector);
+        next = collect_all(collector, now);
+        cp_loop_run(collector->loop, next < look_at ? next : look_at);
+    }
+    cp_loop_abandon_all(collector->loop);
+    return NULL;
+}
+
+/* With all signals blocked: they are the application's. */
+static int start_thread(struct cp_collector *collector)
+{
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t old;
+    int result = pthread_attr_init(&attributes);
+
+    if (result != 0) {
+        return result;
+    }
+    (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    result = pthread_create(&collector->thread, &attributes, run, collector);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    if (result == 0) {
+        (void)pthread_setname_np(collector->thread, "connpool-collec");
+    }
+    return result;
+}
+
+struct cp_collector *cp_collector_start(struct connpool *context, connpool_error *error)
+{
+    struct cp_collector *collector = cp_alloc(sizeof(*collector));
+    struct connpool_fault fault;
+    int result;
+
+    if (collector == NULL) {
+        (void)cp_error_no_memory(error, "collector");
+        return NULL;
+    }
+    cp_fault_init(&fault);
+    collector->context = context;
+    collector->boot_offset = boot_offset(context);
+    collector->loop = cp_loop_new(&context->clock, &fault);
+    if (collector->loop == NULL) {
+        (void)cp_error_set_fault(error, CONNPOOL_NO_MEMORY, &fault, "collector");
+        cp_free(collector);
+        return NULL;
+    }
+    result = start_thread(collector);
+    if (result != 0) {
+        (void)cp_error_set(error, CONNPOOL_NO_MEMORY, CONNPOOL_ERROR_RESOURCE_LOCAL, "collector: no thread: %s",
+                           strerrordesc_np(result));
+        cp_loop_free(collector->loop);
+        cp_free(collector);
+        return NULL;
+    }
+    return collector;
+}
+
+void cp_collector_stop(struct cp_collector *collector)
+{
+    if (collector == NULL) {
+        return;
+    }
+    atomic_store(&collector->must_stop, true);
+    cp_loop_kick(collector->loop);
+    (void)pthread_join(collector->thread, NULL);
+    cp_loop_free(collector->loop);
+    cp_free(collector);
+}
+
+void cp_collector_kick_of(struct connpool *context)
+{
+    cp_lock_take(&context->lock);
+    if (context->collector != NULL) {
+        cp_loop_kick(context->collector->loop);
+    }
+    cp_lock_give(&context->lock);
+}
+
+struct cp_loop *cp_collector_loop(struct cp_collector *collector)
+{
+    return collector->loop;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * context: what one configuration opens: pools, services, the collector. Its memory is counted: by its opener, by each
+ * connection that is not FREE and by each endpoint handle.
+ */
+#ifndef CP_CONTEXT_H
+#define CP_CONTEXT_H
+
+#include <connpool/connpool.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "clock.h"
+#include "driver.h"
+#include "host.h"
+#include "lock.h"
+#include "log.h"
+#include "loop.h"
+
+struct cp_collector;
+
+struct connpool {
+    struct cp_clock clock;
+    struct cp_log log;
+    struct cp_sleepers *sleepers;
+    struct cp_services *services;
+    struct cp_collector *collector; /* NULL: no pool wants one, or the context has closed */
+    struct connpool_pool **pools;
+    size_t pool_count;
+    uint32_t fork_generation;
+    uint64_t random_seed;
+    _Atomic bool is_closing;
+    _Atomic uint64_t references;
+    _Atomic uint64_t connections; /* not FREE */
+
+    struct cp_loop *closing_loop; /* made with the context, so that a lack of descriptors cannot stop a close */
+
+    struct cp_lock lock;
+    bool is_closing_driven; /* guarded by lock: connpool_close waits, and drives its loop */
+};
+
+void cp_context_ref(struct connpool *context);
+/* The last one frees. No lock held. */
+void cp_context_unref(struct connpool *context);
+
+/* A connection became FREE: connpool_close may be waiting for the last. No lock held. */
+void cp_context_connection_ended(struct connpool *context);
+
+#endif

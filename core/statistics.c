@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* statistics: snapshots of sizes, counters, histograms and limits. */
+#include <string.h>
+
+#include "endpoints.h"
+#include "pool.h"
+
+static const char *const reason_texts[CONNPOOL_REASON_COUNT] = {
+    [CONNPOOL_REASON_IDLE] = "idle",          [CONNPOOL_REASON_LIFETIME] = "lifetime",
+    [CONNPOOL_REASON_USES] = "uses",          [CONNPOOL_REASON_EVICTED] = "evicted",
+    [CONNPOOL_REASON_DEAD] = "dead",          [CONNPOOL_REASON_DISCARDED] = "discarded",
+    [CONNPOOL_REASON_RESET] = "reset",        [CONNPOOL_REASON_DRAINED] = "drained",
+    [CONNPOOL_REASON_OPEN] = "open failed",   [CONNPOOL_REASON_ABANDONED] = "abandoned",
+    [CONNPOOL_REASON_CLOSED] = "pool closed",
+};
+
+const char *connpool_reason_text(connpool_reason reason)
+{
+    return (size_t)reason < CONNPOOL_REASON_COUNT ? reason_texts[reason] : "unknown reason";
+}
+
+static void add_counters(struct connpool_statistics *sum, const struct cp_counters *counters)
+{
+    sum->acquired += counters->acquired;
+    sum->reused += counters->reused;
+    sum->released += counters->released;
+    sum->opened += counters->opened;
+    sum->timed_out += counters->timed_out;
+    sum->failed += counters->failed;
+    sum->waited += counters->waited;
+    sum->overloaded += counters->overloaded;
+    for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
+        sum->ended[i] += counters->ended[i];
+    }
+}
+
+/* The pool's lock is held. */
+static void add_endpoint(struct connpool_statistics *sum, const connpool_endpoint *endpoint)
+{
+    struct connpool_endpoint *locked = (struct connpool_endpoint *)endpoint;
+
+    cp_lock_take(&locked->lock);
+    sum->endpoints++;
+    sum->opening += endpoint->count[CP_OPENING];
+    sum->idle_base += endpoint->count[CP_BASE];
+    sum->idle_extra += endpoint->count[CP_EXTRA];
+    sum->leased += (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_CHECKING];
+    sum->resetting += endpoint->count[CP_RESETTING];
+    sum->closing += endpoint->count[CP_CLOSING];
+    add_counters(sum, &endpoint->counters);
+    cp_lock_give(&locked->lock);
+}
+
+/* What the caller's struct has room for. */
+static void copy_out(void *out, uint32_t room, const void *full, uint32_t size)
+{
+    uint32_t copied = room < size ? room : size;
+
+    if (copied >= sizeof(uint32_t)) {
+        memcpy(out, full, copied);
+        memcpy(out, &copied, sizeof(copied));
+    }
+}
+
+void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statistics *statistics)
+{
+    struct connpool_pool *locked = (struct connpool_pool *)pool;
+    struct connpool_statistics sum = {.size = sizeof(sum)};
+    const struct connpool_endpoint *endpoint;
+
+    cp_lock_take(&locked->lock);
+    TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
+        add_endpoint(&sum, endpoint);
+    }
+    add_counters(&sum, &pool->retired);
+    sum.waiters = atomic_load_explicit(&pool->waiters, memory_order_relaxed);
+    cp_lock_give(&locked->lock);
+    copy_out(statistics, statistics->size, &sum, sizeof(sum));
+}
+
+void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct connpool_statistics *statistics)
+{
+    struct connpool_statistics sum = {.size = sizeof(sum)};
+
+    cp_lock_take(&endpoint->pool->lock);
+    add_endpoint(&sum, endpoint);
+    sum.waiters = endpoint->waiters;
+    cp_lock_give(&endpoint->pool->lock);
+    copy_out(statistics, statistics->size, &sum, sizeof(sum));
+}
+
+void connpool_pool_histograms(const connpool_pool *pool, struct connpool_histograms *histograms)
+{
+    struct connpool_pool *locked = (struct connpool_pool *)pool;
+    struct connpool_histograms copy;
+
+    cp_lock_take(&locked->lock);
+    copy = pool->histograms;
+    cp_lock_give(&locked->lock);
+    copy.size = sizeof(copy);
+    copy_out(histograms, histograms->size, &copy, sizeof(copy));
+}
+
+static double seconds(int64_t span)
+{
+    return span == CP_NEVER ? -1.0 : (double)span / (double)CP_SECOND;
+}
+
+static void limits_of(const struct cp_policy *policy, struct connpool_limits *limits)
+{
+    struct connpool_limits full = {
+        .size = sizeof(full),
+        .background_collector = policy->background_collector,
+        .dispose_batch_size = policy->dispose_batch_size,
+        .min_idle = policy->min_idle,
+        .max_size = policy->max_size,
+        .total_max_size = policy->total_max_size,
+        .max_endpoints = policy->max_endpoints,
+        .max_uses = policy->max_uses,
+        .max_waiters = policy->max_waiters,
+        .idle_timeout = seconds(policy->idle_timeout),
+        .max_lifetime = seconds(policy->max_lifetime),
+        .lifetime_jitter = policy->lifetime_jitter,
+        .acquire_timeout = seconds(policy->acquire_timeout),
+        .connect_timeout = seconds(policy->connect_timeout),
+        .check_timeout = seconds(policy->check_timeout),
+        .reset_timeout = seconds(policy->reset_timeout),
+        .dispose_timeout = seconds(policy->dispose_timeout),
+        .check_after = seconds(policy->check_after),
+        .holddown = seconds(policy->holddown),
+    };
+
+    copy_out(limits, limits->size, &full, sizeof(full));
+}
+
+void connpool_pool_limits(const connpool_pool *pool, struct connpool_limits *limits)
+{
+    limits_of(&pool->policy, limits);
+}
+
+void connpool_endpoint_limits(const connpool_endpoint *endpoint, struct connpool_limits *limits)
+{
+    limits_of(&endpoint->policy, limits);
+}
