@@ -37,7 +37,8 @@ char *cp_file_absolute(const char *folder, const char *path)
     if (path[0] == '/') {
         return cp_text_copy(path);
     }
-    return cp_text_format("%s/%s", folder, strncmp(path, "./", 2) == 0 ? path + 2 : path);
+    return cp_text_format("%s%s%s", folder, strcmp(folder, "/") == 0 ? "" : "/",
+                          strncmp(path, "./", 2) == 0 ? path + 2 : path);
 }
 
 const char *cp_file_reason(int os_error)
