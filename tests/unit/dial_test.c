@@ -348,6 +348,7 @@ static void second_address_wins_over_a_black_hole_a2_a3(void **state)
     result = fixture_step(step, dial, now + CP_DIAL_ATTEMPT_DELAY, &wait, NULL);
     if (result == CONNPOOL_STEP_AGAIN) {
         assert_int_equal(wait.events, CONNPOOL_EVENT_READ);
+        assert_int_equal(fcntl(wait.fd, F_GETFD), FD_CLOEXEC); /* B24 */
         assert_int_equal(wait.at, 0);
         assert_int_equal(fixture_descriptors(), before + 3); /* two sockets and the epoll */
         fixture_await_ready(&wait);
@@ -360,6 +361,56 @@ static void second_address_wins_over_a_black_hole_a2_a3(void **state)
     assert_int_equal(fixture_descriptors(), before);
     black_hole_close(&hole);
     server_listener_close(&listener);
+}
+
+/* RFC 8305, section 5: when one of two attempts fails, the third need not wait for its time. */
+static void a_failure_starts_the_next_attempt(void **state)
+{
+    static const struct fixture_name names[] = {
+        {.name = "holes", .addresses = {"127.0.0.71", "127.0.0.71", "127.0.0.71"}}};
+    struct connpool_wait wait;
+    struct connpool_dial *dial;
+    struct black_hole hole;
+    int32_t result;
+    int first;
+
+    (void)state;
+    fixture_resolve_with(names, 1);
+    black_hole_open(&hole, "127.0.0.71", 0);
+    dial = start_resolved(OPTIONS(.host = "holes", .port = hole.listener.port), 1, &wait, &result);
+    assert_int_equal(result, CONNPOOL_STEP_AGAIN);
+    first = wait.fd;
+    assert_int_equal(fixture_step(step, dial, 1 + CP_DIAL_ATTEMPT_DELAY, &wait, NULL), CONNPOOL_STEP_AGAIN);
+    assert_int_equal(wait.at, 1 + 2 * CP_DIAL_ATTEMPT_DELAY);
+    assert_false(fixture_is_ready(&wait));
+    assert_int_equal(shutdown(first, SHUT_RDWR), 0); /* fails it: ECONNRESET, as a reset from outside would */
+    fixture_await_ready(&wait);
+    assert_int_equal(fixture_step(step, dial, 2 + CP_DIAL_ATTEMPT_DELAY, &wait, NULL), CONNPOOL_STEP_AGAIN);
+    assert_int_equal(wait.at, 0); /* the last address is under way */
+    cp_dial_stop(dial);
+    black_hole_close(&hole);
+}
+
+/* The only attempt fails in its wait, not in connect. */
+static void a_failure_of_the_last_attempt_ends_the_race(void **state)
+{
+    struct connpool_fault fault;
+    struct connpool_wait wait;
+    struct connpool_dial *dial;
+    struct black_hole hole;
+
+    (void)state;
+    black_hole_open(&hole, "127.0.0.71", 0);
+    dial = start(OPTIONS(.host = "127.0.0.71", .port = hole.listener.port));
+    assert_int_equal(fixture_step(step, dial, 1, &wait, NULL), CONNPOOL_STEP_AGAIN);
+    assert_int_equal(wait.at, 0);
+    assert_int_equal(shutdown(wait.fd, SHUT_RDWR), 0);
+    cp_fault_init(&fault);
+    assert_int_equal(fixture_step(step, dial, 2, &wait, &fault), -CONNPOOL_ERROR_CLOSED);
+    assert_non_null(strstr(fault.text, "Connection reset by peer"));
+    assert_int_equal(fixture_step(step, dial, 3, &wait, &fault), -CONNPOOL_ERROR_CLOSED);
+    cp_dial_stop(dial);
+    black_hole_close(&hole);
 }
 
 /* RFC 8305, section 4: after an IPv4 address comes an IPv6 one, though the resolver had it last. */
@@ -619,23 +670,6 @@ static void a_child_has_no_socket_that_was_not_taken(void **state)
     server_listener_close(&listener);
 }
 
-static void a_table_without_services_starts_nothing(void **state)
-{
-    struct connpool_fault fault;
-    struct cp_host host;
-
-    (void)state;
-    cp_host_init(&host, NULL);
-    cp_fault_init(&fault);
-    assert_null(host.table.dial_start(&host.table, OPTIONS(.host = "127.0.0.1", .port = 1), &fault));
-    assert_int_equal(fault.error_class, CONNPOOL_ERROR_UNSUPPORTED);
-    assert_true(host.table.clock(&host.table) > 0);
-    host.table.log(&host.table, CONNPOOL_LOG_ERROR, "dropped");
-    host.table.wake(&host.table, 0);
-    assert_null(host.table.get_extension(&host.table, "connpool.none/1"));
-    cp_host_fini(&host);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -649,6 +683,8 @@ int main(void)
         cmocka_unit_test(tries_all_addresses_a23),
         cmocka_unit_test(tells_the_most_telling_error),
         cmocka_unit_test(second_address_wins_over_a_black_hole_a2_a3),
+        cmocka_unit_test(a_failure_starts_the_next_attempt),
+        cmocka_unit_test(a_failure_of_the_last_attempt_ends_the_race),
         cmocka_unit_test(families_take_turns),
         cmocka_unit_test(a_bound_address_leaves_out_the_other_family),
         cmocka_unit_test(self_connect_is_refused_a24),
@@ -658,7 +694,6 @@ int main(void)
         cmocka_unit_test(full_unix_backlog_is_tried_again_a4),
         cmocka_unit_test(stop_after_each_step_leaves_nothing),
         cmocka_unit_test(a_child_has_no_socket_that_was_not_taken),
-        cmocka_unit_test(a_table_without_services_starts_nothing),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -308,40 +308,59 @@ static void an_endpoint_gets_a_quarter_of_the_threads(void **state)
     assert_int_equal(fixture_read(&fixture_resolver.calls), 4);
 }
 
-/* Stopped where it is held, in line for a thread, and on one; the place goes to the next. */
-static void stop_gives_the_place_to_the_next(void **state)
+/* Stopped in line for a thread, it is never looked up, and the endpoint's next name takes its place. */
+static void stop_in_line_gives_the_place_to_the_next(void **state)
 {
     static const struct fixture_name names[] = {{.name = "dead", .held = true, .code = EAI_AGAIN},
-                                                {.name = "held", .addresses = {"127.0.0.1"}},
+                                                {.name = "dead2", .held = true, .code = EAI_AGAIN},
+                                                {.name = "queued", .addresses = {"127.0.0.1"}},
                                                 {.name = "next", .addresses = {"127.0.0.1"}}};
-    struct connpool_resolve *dead[4], *queued, *next, *held;
-    struct cp_host hosts[5];
+    struct connpool_resolve *dead[4], *queued, *next;
+    struct cp_host hosts[4];
     struct fixture_drive drive;
+    unsigned references;
 
     (void)state;
-    fixture_resolve_with(names, 3);
-    for (size_t i = 0; i < 5; i++) {
+    fixture_resolve_with(names, 4);
+    for (size_t i = 0; i < 4; i++) {
         cp_host_init(&hosts[i], fixture.services);
     }
     dead[0] = start_at(&hosts[0], "dead", 0);
     dead[1] = start_at(&hosts[1], "dead", CONNPOOL_DIAL_IPV4);
     dead[2] = start_at(&hosts[2], "dead", CONNPOOL_DIAL_IPV6);
-    fixture_await(&fixture_resolver.held, 3);
-    dead[3] = start_at(&hosts[3], "DEAD.", 0); /* unknown, so it ends */
-    assert_int_equal(fixture_run(&drive, step, dead[3]), -CONNPOOL_ERROR_UNREACHABLE);
-    held = start_at(&hosts[0], "held", 0);
-    cp_resolve_stop(held);
-    queued = start_at(&hosts[4], "held", 0);
-    next = start_at(&hosts[4], "next", 0);
+    dead[3] = start_at(&hosts[3], "dead2", 0);
+    fixture_await(&fixture_resolver.held, 4);
+    references = atomic_load(&fixture.services->references);
+    queued = start("queued");
+    next = start("next");
     cp_resolve_stop(queued);
+    assert_int_equal(fixture.host.lookups, 1);
+    assert_int_equal(atomic_load(&fixture.services->references), references + 1);
+    fixture_let_go();
     assert_int_equal(fixture_run(&drive, step, next), CONNPOOL_STEP_DONE);
+    assert_int_equal(fixture_read(&fixture_resolver.calls), 5);
     cp_resolve_stop(next);
     for (size_t i = 0; i < 4; i++) {
         cp_resolve_stop(dead[i]);
-    }
-    for (size_t i = 0; i < 5; i++) {
         cp_host_fini(&hosts[i]);
     }
+}
+
+/* Stopped before it had a place, it leaves nothing. */
+static void stop_while_held_leaves_nothing(void **state)
+{
+    static const struct fixture_name names[] = {{.name = "dead", .held = true, .code = EAI_AGAIN}};
+    struct connpool_resolve *dead;
+
+    (void)state;
+    fixture_resolve_with(names, 1);
+    dead = start("dead");
+    cp_resolve_stop(start("held"));
+    fixture_let_go();
+    cp_resolve_stop(dead);
+    fixture_fini(&fixture);
+    assert_true(fixture_read(&fixture_resolver.calls) <= 1);
+    fixture_init(&fixture, 4, 1);
 }
 
 /* Who asks again for a name that is still being looked up, though the first to ask has left, joins that lookup. */
@@ -404,7 +423,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_name_delays_no_other_endpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_has_room_takes_a_held_lookup_along, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_endpoint_gets_a_quarter_of_the_threads, set_up_many, tear_down),
-        cmocka_unit_test_setup_teardown(stop_gives_the_place_to_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stop_in_line_gives_the_place_to_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stop_while_held_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lookup_that_all_left_can_be_joined, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lookup_outlives_the_context, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_closed_context_starts_no_lookup, set_up, tear_down),
