@@ -176,7 +176,9 @@ static void add_default_endpoint(struct pool_loading *pool)
     made->endpoints[0].policy = made->policy;
     made->endpoints[0].options = cp_options_ref(made->defaults);
     made->endpoints[0].name = cp_text_copy("default");
-    pool->loading->mistakes->no_memory = made->endpoints[0].name == NULL;
+    if (made->endpoints[0].name == NULL) {
+        pool->loading->mistakes->no_memory = true;
+    }
 }
 
 struct hashed {
@@ -306,7 +308,10 @@ static void read_pools(struct loading *loading, const json_t *pools, struct cp_c
         return;
     }
     config->pools = cp_alloc_array(json_object_size(pools), sizeof(*config->pools));
-    mistakes->no_memory = config->pools == NULL;
+    if (config->pools == NULL) {
+        mistakes->no_memory = true;
+        return;
+    }
     json_object_foreach (iterable(pools), name, json) {
         struct cp_path path = cp_path_join("/pools", name);
         struct pool_loading pool = {.loading = loading, .json = json, .path = path.text};
@@ -317,8 +322,9 @@ static void read_pools(struct loading *loading, const json_t *pools, struct cp_c
         }
         pool.pool = &config->pools[config->pool_count++];
         pool.pool->name = cp_text_copy(name);
-        mistakes->no_memory = pool.pool->name == NULL;
-        if (!mistakes->no_memory) {
+        if (pool.pool->name == NULL) {
+            mistakes->no_memory = true;
+        } else {
             read_pool(&pool);
         }
     }

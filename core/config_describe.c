@@ -42,8 +42,11 @@ static char *dump(const json_t *json)
     size_t length = json_dumpb(json, NULL, 0, flags);
     char *text = length == 0 ? NULL : cp_alloc(length + 2);
 
+    if (text != NULL && json_dumpb(json, text, length, flags) != length) {
+        cp_free(text);
+        return NULL;
+    }
     if (text != NULL) {
-        (void)json_dumpb(json, text, length, flags);
         text[length] = '\n';
     }
     return text;

@@ -185,6 +185,37 @@ static void seed(void)
     json_object_seed(0);
 }
 
+/* The parser's errno tells where memory ran out: it may call that a mistake of syntax. */
+static json_t *load(const char *text, size_t length, json_error_t *error, struct cp_mistakes *mistakes)
+{
+    json_t *json;
+
+    errno = 0;
+    json = json_loadb(text, length, JSON_REJECT_DUPLICATES, error);
+    mistakes->no_memory = mistakes->no_memory || errno == ENOMEM;
+    return json;
+}
+
+/* jansson 2.14 loses characters of keys, texts and numbers where its buffer cannot grow, and does not say so; what is
+ * read twice and is the same was read whole. */
+static json_t *load_twice(const char *text, size_t length, json_error_t *error, struct cp_mistakes *mistakes)
+{
+    json_t *json = load(text, length, error, mistakes), *again;
+    json_error_t ignored;
+
+    if (json == NULL) {
+        return NULL;
+    }
+    again = load(text, length, &ignored, mistakes);
+    mistakes->no_memory = mistakes->no_memory || json_equal(json, again) == 0;
+    json_decref(again);
+    if (mistakes->no_memory) {
+        json_decref(json);
+        json = NULL;
+    }
+    return json;
+}
+
 json_t *cp_config_json_parse(const char *text, size_t length, struct cp_mistakes *mistakes)
 {
     static pthread_once_t seeded = PTHREAD_ONCE_INIT;
@@ -203,13 +234,10 @@ json_t *cp_config_json_parse(const char *text, size_t length, struct cp_mistakes
     if (!check_text(text, length, mistakes)) {
         return NULL;
     }
-    errno = 0;
-    json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (json == NULL && errno == ENOMEM) {
-        mistakes->no_memory = true; /* jansson may call it a mistake of syntax */
-    } else if (json == NULL) {
+    json = load_twice(text, length, &error, mistakes);
+    if (json == NULL && !mistakes->no_memory) {
         add_json_mistake(mistakes, &error);
-    } else if (!json_is_object(json)) {
+    } else if (json != NULL && !json_is_object(json)) {
         cp_mistakes_add(mistakes, NULL, "found %s, expected an object", cp_json_kind(json));
         json_decref(json);
         json = NULL;

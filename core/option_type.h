@@ -51,8 +51,34 @@ struct cp_option_type {
     void (*free)(union cp_option_value *value);
 };
 
+/* The types. */
+extern const struct cp_option_type cp_option_string;
+extern const struct cp_option_type cp_option_integer;
+extern const struct cp_option_type cp_option_number;
+extern const struct cp_option_type cp_option_boolean;
+extern const struct cp_option_type cp_option_duration;
+extern const struct cp_option_type cp_option_size;
+extern const struct cp_option_type cp_option_path;
+extern const struct cp_option_type cp_option_choice;
+extern const struct cp_option_type cp_option_list;
+extern const struct cp_option_type cp_option_secret;
+extern const struct cp_option_type cp_option_map;
+
 /* NULL: no such type. */
 const struct cp_option_type *cp_option_type(uint32_t type);
+
+/* "found …, expected …", with what the row takes; return false. */
+bool cp_option_complain(struct cp_option_reader *reader, const char *found);
+bool cp_option_complain_json(struct cp_option_reader *reader, const json_t *json);
+bool cp_option_complain_text(struct cp_option_reader *reader, const char *text);
+/* Whether text may go into a protocol or a name: a line end or a NUL in it could begin something else there. False: the
+ * reader's complaint. */
+bool cp_option_is_clean(struct cp_option_reader *reader, const char *text);
+/* False: the complaint: no memory. */
+bool cp_option_copy_text(struct cp_option_reader *reader, const char *text, const char **copy);
+/* NULL equals NULL. */
+bool cp_option_text_equal(const char *a, const char *b);
+uint64_t cp_option_text_hash(const char *text);
 
 /* Read and hold against the row's limits. False: the reader's complaint. */
 bool cp_option_read_json(struct cp_option_reader *reader, const json_t *json, union cp_option_value *value);
