@@ -503,6 +503,31 @@ static void c16_stale_events_are_dropped(void **state)
     }
 }
 
+static void c16_a_descriptor_that_was_given_up_is_silent(void **state)
+{
+    struct cp_loop *loop = loop_new();
+    struct job job;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    job_init(&job, loop, 0);
+    job_waits_for(&job, ends[0], CONNPOOL_EVENT_READ);
+    job_start(&job);
+    cp_loop_dispatch(loop);
+    job.answer.fd = -1;
+    job_wake(&job);
+    cp_loop_dispatch(loop);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    cp_loop_dispatch(loop);
+    assert_int_equal(job.steps, 2);
+    assert_false(is_readable(loop));
+    cp_loop_abandon_all(loop);
+    cp_loop_free(loop);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 static void a_regular_file_is_ready_and_a_closed_one_hung_up(void **state)
 {
     struct cp_loop *loop = loop_new();
@@ -551,6 +576,27 @@ static void times_come_in_their_order_not_before(void **state)
         assert_int_equal(jobs[i].seen.ready, 0);
     }
     assert_true(jobs[1].order < jobs[2].order && jobs[3].order < jobs[2].order && jobs[2].order < jobs[0].order);
+    cp_loop_free(loop);
+}
+
+static void an_earlier_time_moves_the_alarm(void **state)
+{
+    struct cp_loop *loop = loop_new();
+    struct job late, early;
+
+    (void)state;
+    job_init(&late, loop, 0);
+    late.answer.at = now() + 1000 * CP_SECOND;
+    job_start(&late);
+    cp_loop_dispatch(loop);
+    job_init(&early, loop, 2);
+    early.answer.at = now() + 5 * CP_MILLISECOND;
+    job_start(&early);
+    while (early.dones == 0) {
+        cp_loop_run(loop, 0);
+    }
+    assert_int_equal(late.steps, 1);
+    cp_loop_abandon_all(loop);
     cp_loop_free(loop);
 }
 
@@ -809,8 +855,10 @@ int main(void)
         cmocka_unit_test(a_wake_does_not_hide_what_is_ready),
         cmocka_unit_test(the_file_under_a_number_may_change),
         cmocka_unit_test(c16_stale_events_are_dropped),
+        cmocka_unit_test(c16_a_descriptor_that_was_given_up_is_silent),
         cmocka_unit_test(a_regular_file_is_ready_and_a_closed_one_hung_up),
         cmocka_unit_test(times_come_in_their_order_not_before),
+        cmocka_unit_test(an_earlier_time_moves_the_alarm),
         cmocka_unit_test(a_time_that_is_past_comes_in_the_next_dispatch),
         cmocka_unit_test(b22_far_times_are_no_times),
         cmocka_unit_test(a_run_ends_at_its_time_and_by_a_kick),
