@@ -13,7 +13,7 @@
 #include "plugin_refusal.h"
 
 /* The header of the object that this code is in, put there by the linker: what fits it fits this process. */
-extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+extern const ElfW(Ehdr) own_header __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 
 struct elf_file {
     int descriptor;
@@ -101,7 +101,7 @@ static bool check_magic(const struct elf_file *file)
 
 static bool check_header(const struct elf_file *file, const ElfW(Ehdr) * header)
 {
-    const ElfW(Ehdr) *own = &__ehdr_start;
+    const ElfW(Ehdr) *own = &own_header;
     if (header->e_ident[EI_CLASS] != own->e_ident[EI_CLASS]) {
         return cp_plugin_refuse(file->error, file->path, 0, "ELF class: expected %s, found %s",
                                 class_name(own->e_ident[EI_CLASS]), class_name(header->e_ident[EI_CLASS]));

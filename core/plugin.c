@@ -57,6 +57,7 @@ static void unlock_registry(void)
     (void)pthread_mutex_unlock(&registry_lock);
 }
 
+/* error is not NULL, as everywhere under the lock. */
 static bool run_load(const struct connpool_manager *copy, const char *origin, connpool_error *error)
 {
     struct connpool_fault fault;
@@ -69,11 +70,13 @@ static bool run_load(const struct connpool_manager *copy, const char *origin, co
     if (result == 0) {
         return true;
     }
-    if (fault.error_class == 0) {
-        (void)cp_plugin_refuse(error, origin, 0, "load: expected 0, found %d and no reason", result);
-    } else {
-        (void)cp_error_set_fault(error, CONNPOOL_PLUGIN_ERROR, &fault, "%s: load: expected 0, found %d", origin,
-                                 result);
+    const char *reason = fault.error_class == 0 ? "no reason" : fault.text;
+    (void)cp_plugin_refuse(error, origin, 0, "load: expected 0, found %d: %.*s", result, (int)sizeof(fault.text),
+                           reason);
+    if (fault.error_class != 0) {
+        error->error_class = fault.error_class;
+        error->os_error = fault.os_error;
+        error->library_code = fault.library_code;
     }
     return false;
 }

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,6 +126,51 @@ static void environment_is_searched_after_the_folders(void **state)
     assert_refused_because("better", &search,
                            (const char *const[]){"CONNPOOL_PLUGIN_PATH", "absolute", "relative/folder", NULL});
     assert_int_equal(unsetenv("CONNPOOL_PLUGIN_PATH"), 0);
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* Exit status of this program's copy, run with the word "search": 0 found, 1 not found. */
+static int run_search(const char *program)
+{
+    int status;
+    pid_t child = fork();
+    assert_int_not_equal(child, -1);
+    if (child == 0) {
+        execl(program, program, "search", (char *)NULL);
+        _exit(3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+#endif
+
+/* Only root can make the program another user's; and the sanitizers' start does not survive a set-uid exec. */
+static void e24_set_uid_program_does_not_read_the_environment(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)state;
+    skip();
+#else
+    struct sandbox_path program = sandbox_join(*state, "program");
+    size_t size;
+    if (geteuid() != 0) {
+        skip();
+    }
+    char *content = sandbox_read("/proc/self/exe", &size);
+    sandbox_write(program.text, content, size);
+    free(content);
+    (void)sandbox_plugin(*state, "good");
+    assert_int_equal(chmod(*state, 0755), 0);
+    assert_int_equal(setenv("CONNPOOL_PLUGIN_PATH", *state, 1), 0);
+
+    assert_int_equal(chmod(program.text, 0755), 0);
+    assert_int_equal(run_search(program.text), 0);
+    assert_int_equal(chown(program.text, 12345, 0), 0);
+    assert_int_equal(chmod(program.text, 04755), 0);
+    assert_int_equal(run_search(program.text), 1);
+    assert_int_equal(unsetenv("CONNPOOL_PLUGIN_PATH"), 0);
+#endif
 }
 
 static void e1_missing_file_names_the_folders(void **state)
@@ -363,12 +409,17 @@ static void e21_replaced_file_is_noticed(void **state)
     cp_plugin_file_close(&file);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "search") == 0) {
+        return open_by("good", &no_folders, NULL) ? 0 : 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(file_is_opened_by_path, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(first_folder_that_has_the_file_wins, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(environment_is_searched_after_the_folders, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown(e24_set_uid_program_does_not_read_the_environment, sandbox_setup,
+                                        sandbox_teardown),
         cmocka_unit_test_setup_teardown(e1_missing_file_names_the_folders, sandbox_setup, sandbox_teardown),
         cmocka_unit_test(e12_name_keeps_its_grammar),
         cmocka_unit_test_setup_teardown(e5_only_a_regular_file_is_opened, sandbox_setup, sandbox_teardown),
