@@ -27,7 +27,7 @@ struct adopted {
     SLIST_ENTRY(adopted) next;
 };
 
-/* A file that was loaded, also if its table was refused. Its inode stays in use while it is mapped, for ever. */
+/* A file that was loaded, also if it was refused then. Its inode stays in use while it is mapped, for ever. */
 struct object {
     void *handle;
     dev_t device;
@@ -142,16 +142,30 @@ static struct object *find_object(const struct cp_plugin_file *file)
 }
 
 /* dlopen knows an object by its path too: after a file was replaced it gives the old one. */
-static bool check_handle_is_new(void *handle, const struct cp_plugin_file *file, connpool_error *error)
+static bool check_handle_is_new(const void *handle, const struct cp_plugin_file *file, connpool_error *error)
 {
     const struct object *object;
     SLIST_FOREACH (object, &all_objects, next) {
         if (object->handle == handle) {
             return cp_plugin_refuse(error, file->path, 0,
-                                    "the file was replaced since this process loaded it: expected inode %llu, found "
-                                    "%llu (restart the process to use the new one)",
-                                    (unsigned long long)object->inode, (unsigned long long)file->inode);
+                                    "the file was replaced since this process loaded it: expected the one that is "
+                                    "loaded, found inode %llu (restart the process to use it)",
+                                    (unsigned long long)file->inode);
         }
+    }
+    return true;
+}
+
+/* Remember what dlopen gave. Where the path changed meanwhile, nobody knows which file it is: inode 0 is no file's. */
+static bool record_object(struct object *object, const struct cp_plugin_file *file, connpool_error *error)
+{
+    if (!check_handle_is_new(object->handle, file, error)) {
+        return false;
+    }
+    SLIST_INSERT_HEAD(&all_objects, object, next);
+    if (cp_plugin_file_unchanged(file, error)) {
+        object->device = file->device;
+        object->inode = file->inode;
     }
     return true;
 }
@@ -163,15 +177,12 @@ static struct object *open_object(const struct cp_plugin_file *file, connpool_er
         (void)cp_error_no_memory(error, "a plugin");
         return NULL;
     }
-    *object = (struct object){.device = file->device, .inode = file->inode};
     object->handle = cp_plugin_object_open(file->path, error);
-    if (object->handle == NULL || !cp_plugin_file_unchanged(file, error) ||
-        !check_handle_is_new(object->handle, file, error)) {
+    if (object->handle == NULL || !record_object(object, file, error)) {
         cp_free(object);
         return NULL;
     }
-    SLIST_INSERT_HEAD(&all_objects, object, next);
-    return object;
+    return object->inode == 0 ? NULL : object;
 }
 
 /* The manager of an object, once its table was accepted. */

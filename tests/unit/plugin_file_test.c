@@ -194,6 +194,7 @@ static void e12_name_keeps_its_grammar(void **state)
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         assert_refused_because(wrong[i], &no_folders, (const char *const[]){"[a-z][a-z0-9-]{0,31}", "found '", NULL});
     }
+    assert_refused_because("a\n\x1b[2J", &no_folders, (const char *const[]){"found 'a??[2J'", NULL});
     assert_path_refused("/tmp/plugin.so", "file name", "connpool_NAME.so", "found 'plugin.so'");
     assert_path_refused("/", "file name", "found ''");
 }

@@ -107,9 +107,36 @@ static void e2_e4_broken_file_never_reaches_dlopen(void **state)
     assert_string_equal(load(path.text, &no_folders)->name, "good");
 }
 
+/* Take the linker's wish for early binding out of a plugin, so that only dlopen's flag is left. */
+static void make_lazy(const char *path)
+{
+    size_t size;
+    int found = 0;
+    char *content = sandbox_read(path, &size);
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)content;
+    const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(content + header->e_phoff);
+    while (segment->p_type != PT_DYNAMIC) {
+        segment++;
+    }
+    for (ElfW(Dyn) *entry = (ElfW(Dyn) *)(content + segment->p_offset); entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_FLAGS) {
+            entry->d_un.d_val &= ~(uint64_t)DF_BIND_NOW;
+            found++;
+        } else if (entry->d_tag == DT_FLAGS_1) {
+            entry->d_un.d_val &= ~(uint64_t)DF_1_NOW;
+            found++;
+        }
+    }
+    sandbox_write(path, content, size);
+    free(content);
+    assert_int_equal(found, 2);
+}
+
+/* Found when it is loaded, not when it is first called, which would end the process. */
 static void e6_undefined_symbol_is_named(void **state)
 {
     struct sandbox_path path = sandbox_plugin(*state, "undefined");
+    make_lazy(path.text);
     assert_path_refused(path.text, "cannot be loaded", "connpool_test_nowhere");
 }
 
@@ -227,8 +254,26 @@ static void e21_replaced_file_is_refused_under_its_old_path(void **state)
     const struct connpool_manager *manager = load(path.text, &no_folders);
     struct sandbox_path newer = sandbox_plugin_as(*state, "good", "newer");
     assert_int_equal(rename(newer.text, path.text), 0);
-    assert_path_refused(path.text, "replaced since this process loaded it", "expected inode", "restart");
+    assert_path_refused(path.text, "replaced since this process loaded it", "found inode", "restart");
     assert_int_equal(manager->open(NULL, NULL, NULL), CONNPOOL_STEP_DONE);
+}
+
+static void e21_file_replaced_during_the_load_is_refused_for_good(void **state)
+{
+    struct sandbox_path path = sandbox_plugin(*state, "replaced");
+    struct sandbox_path newer = sandbox_plugin_as(*state, "replaced", "newer");
+    struct sandbox_path older = sandbox_join(*state, "older");
+    connpool_error error = {0};
+    assert_int_equal(link(path.text, older.text), 0);
+    assert_int_equal(setenv("CONNPOOL_TEST_NEWER", newer.text, 1), 0);
+    assert_int_equal(setenv("CONNPOOL_TEST_OLDER", path.text, 1), 0);
+    assert_null(cp_plugin_load(path.text, &no_folders, &error));
+    assert_refused(&error, path.text, "replaced while it was loaded");
+    assert_path_refused(path.text, "replaced since this process loaded it");
+    assert_int_equal(rename(older.text, path.text), 0);
+    assert_path_refused(path.text, "replaced since this process loaded it");
+    assert_int_equal(unsetenv("CONNPOOL_TEST_NEWER"), 0);
+    assert_int_equal(unsetenv("CONNPOOL_TEST_OLDER"), 0);
 }
 
 /* The constructor leaves a mark, which must not be there for a file that is not trusted or not whole. */
@@ -423,6 +468,8 @@ int main(void)
                                         sandbox_teardown),
         cmocka_unit_test_setup_teardown(e14_plugins_do_not_see_each_others_symbols, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(e21_replaced_file_is_refused_under_its_old_path, sandbox_setup,
+                                        sandbox_teardown),
+        cmocka_unit_test_setup_teardown(e21_file_replaced_during_the_load_is_refused_for_good, sandbox_setup,
                                         sandbox_teardown),
         cmocka_unit_test_setup_teardown(e22_nothing_runs_before_the_file_is_trusted, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(e23_plugin_stays, sandbox_setup, sandbox_teardown),
