@@ -82,7 +82,7 @@ static connpool_status init_plugin_state(struct connpool_endpoint *endpoint, con
     head->parent = state == NULL ? NULL : state->plugin_state;
     cp_fault_init(&fault);
     cp_lock_assert_none();
-    if (pool->manager->endpoint_init == NULL || pool->manager->endpoint_init(endpoint->plugin_state, &fault) == 0) {
+    if (pool->manager->endpoint_init(endpoint->plugin_state, &fault) == 0) {
         return CONNPOOL_OK;
     }
     return cp_error_set_fault(error, CONNPOOL_INVALID, &fault, "pool '%s', endpoint '%s'", pool->name, endpoint->name);
@@ -94,7 +94,7 @@ static void fini(struct connpool_endpoint *endpoint)
     const struct connpool_manager *manager = endpoint->pool->manager;
 
     cp_lock_assert_none();
-    if (manager->endpoint_size != 0 && endpoint->plugin_state != NULL && manager->endpoint_fini != NULL) {
+    if (manager->endpoint_size != 0 && endpoint->plugin_state != NULL) {
         manager->endpoint_fini(endpoint->plugin_state);
     }
     endpoint->plugin_state = NULL;

@@ -44,7 +44,7 @@ void *connpool_lease_native(const connpool_lease *lease, const char *type)
     struct connpool_connection *connection = current(lease);
     void *out = NULL;
 
-    if (connection == NULL || connection->pool->manager->native == NULL) {
+    if (connection == NULL) {
         return NULL;
     }
     cp_lock_assert_none();

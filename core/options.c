@@ -424,24 +424,9 @@ static bool parse(struct text_setting *setting, const char *text)
     return missing == NULL;
 }
 
-static int32_t set_nothing(void *context, const char *option, const char *start, size_t length,
-                           struct connpool_fault *fault)
-{
-    (void)context;
-    (void)option;
-    (void)start;
-    (void)length;
-    (void)fault;
-    return 0;
-}
-
 bool cp_options_take_text(const struct connpool_manager *manager)
 {
-    struct connpool_fault fault;
-
-    cp_fault_init(&fault);
-    return manager->parse_endpoint != NULL &&
-           manager->parse_endpoint("", set_nothing, NULL, &fault) != -CONNPOOL_ERROR_UNSUPPORTED;
+    return manager->parse_endpoint != NULL;
 }
 
 struct cp_option_block *cp_options_parse_text(const struct connpool_manager *manager, struct cp_option_block *defaults,

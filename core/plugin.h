@@ -2,8 +2,8 @@
 /*
  * plugin: the registry of managers: each file becomes one checked private copy of its manager's table, loaded once for
  * the process and never unloaded (failures.md E23). In the copy every optional function that was NULL holds a default,
- * except those for which NULL decides something on the hot path (check, prepare, reset, idle, close stay NULL), and the
- * option rows are copied to today's stride.
+ * except those for which NULL decides something (check, prepare, reset, idle, close, descriptors, parse_endpoint stay
+ * NULL), and the option rows are copied to today's stride.
  *
  * A file is known by its device and inode: the same file under several paths is one plugin. Different files are
  * different plugins, with globals of their own, also where they have one name (a copy of a file, another version in

@@ -60,30 +60,12 @@ static void default_fini(void *state)
     (void)state;
 }
 
-static int32_t default_parse_endpoint(const char *text, connpool_set_fn *set, void *context,
-                                      struct connpool_fault *fault)
-{
-    (void)text;
-    (void)set;
-    (void)context;
-    return cp_fault_set(fault, CONNPOOL_ERROR_UNSUPPORTED, 0,
-                        "the manager takes no endpoints given at run time, only named ones");
-}
-
 static int32_t default_native(void *connection, const char *type, void **out)
 {
     (void)connection;
     (void)type;
     (void)out;
     return -CONNPOOL_ERROR_UNSUPPORTED;
-}
-
-static int32_t default_descriptors(void *connection, int32_t *descriptors, int32_t capacity)
-{
-    (void)connection;
-    (void)descriptors;
-    (void)capacity;
-    return 0;
 }
 
 static const void *default_get_extension(const char *id)
@@ -99,9 +81,7 @@ static void fill_defaults(struct connpool_manager *copy)
     copy->pool_fini = copy->pool_fini != NULL ? copy->pool_fini : default_fini;
     copy->endpoint_init = copy->endpoint_init != NULL ? copy->endpoint_init : default_init;
     copy->endpoint_fini = copy->endpoint_fini != NULL ? copy->endpoint_fini : default_fini;
-    copy->parse_endpoint = copy->parse_endpoint != NULL ? copy->parse_endpoint : default_parse_endpoint;
     copy->native = copy->native != NULL ? copy->native : default_native;
-    copy->descriptors = copy->descriptors != NULL ? copy->descriptors : default_descriptors;
     copy->get_extension = copy->get_extension != NULL ? copy->get_extension : default_get_extension;
 }
 

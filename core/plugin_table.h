@@ -15,8 +15,9 @@
 bool cp_plugin_table_check_head(const struct connpool_manager *manager, const char *origin, connpool_error *error);
 
 /* Check all and copy: table and option rows in one block, zeroed beyond what the plugin has, optional functions that
- * are NULL filled with defaults (all but check, prepare, reset, idle and close), unknown blocking bits cleared. Text
- * and functions stay the plugin's. NULL: the error. Free with cp_plugin_table_free. Any thread, never waits. */
+ * are NULL filled with defaults (all but check, prepare, reset, idle, close, descriptors and parse_endpoint), unknown
+ * blocking bits cleared. Text and functions stay the plugin's. NULL: the error. Free with cp_plugin_table_free. Any
+ * thread, never waits. */
 struct connpool_manager *cp_plugin_table_copy(const struct connpool_manager *manager, const char *origin,
                                               connpool_error *error);
 void cp_plugin_table_free(struct connpool_manager *copy); /* accepts NULL */

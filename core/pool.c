@@ -31,9 +31,7 @@ static void free_states(struct connpool_pool *pool)
 
     while ((state = pool->states) != NULL) {
         pool->states = state->next;
-        if (pool->manager->pool_fini != NULL) {
-            pool->manager->pool_fini(state->plugin_state);
-        }
+        pool->manager->pool_fini(state->plugin_state);
         cp_host_fini(&state->host);
         cp_options_unref(state->options);
         cp_free(state);
@@ -65,7 +63,7 @@ static connpool_status add_state(struct connpool_pool *pool, struct cp_option_bl
     head->options = cp_options_struct(options);
     cp_fault_init(&fault);
     cp_lock_assert_none();
-    if (manager->pool_init != NULL && manager->pool_init(state->plugin_state, &fault) != 0) {
+    if (manager->pool_init(state->plugin_state, &fault) != 0) {
         return cp_error_set_fault(error, CONNPOOL_INVALID, &fault, "pool '%s'%s%s", pool->name,
                                   whose == NULL ? "" : ", endpoint ", whose == NULL ? "" : whose);
     }
