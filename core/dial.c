@@ -97,7 +97,7 @@ static bool read_bind(const struct connpool_dial_options *options, struct cp_dia
     }
     settings->bind = options->bind_host != NULL || options->bind_port != 0;
     settings->local_port = (uint16_t)options->bind_port;
-    if (options->bind_host != NULL && !cp_resolve_numeric(options->bind_host, &settings->local)) {
+    if (options->bind_host != NULL && !cp_address_read(&settings->local, options->bind_host)) {
         (void)cp_fault_set(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
                            "bind_host '%.100s': expected a numeric address of this machine", options->bind_host);
         return false;
@@ -136,20 +136,20 @@ static bool start(struct connpool_dial *dial, const struct connpool_host *host,
     return cp_dial_unix_start(&dial->unix_socket, dial->name, fault);
 }
 
-struct connpool_dial *cp_dial_start(const struct connpool_host *host, const struct connpool_dial_options *given,
+struct connpool_dial *cp_dial_start(const struct connpool_host *host, const struct connpool_dial_options *options,
                                     struct connpool_fault *fault)
 {
-    struct connpool_dial_options options = {.size = 0};
+    struct connpool_dial_options known = {.size = 0};
     struct connpool_dial *dial;
 
     if (cp_host_of(host)->services == NULL) {
         (void)cp_fault_set(fault, CONNPOOL_ERROR_UNSUPPORTED, 0, "load cannot connect: dial from a step function");
         return NULL;
     }
-    memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
-    if ((options.host == NULL) == (options.path == NULL)) {
-        (void)wrong(fault, options.host == NULL ? "neither host nor path is given, expected one of them"
-                                                : "host and path are both given, expected one of them");
+    memcpy(&known, options, options->size < sizeof(known) ? options->size : sizeof(known));
+    if ((known.host == NULL) == (known.path == NULL)) {
+        (void)wrong(fault, known.host == NULL ? "neither host nor path is given, expected one of them"
+                                              : "host and path are both given, expected one of them");
         return NULL;
     }
     dial = cp_alloc(sizeof(*dial));
@@ -159,7 +159,7 @@ struct connpool_dial *cp_dial_start(const struct connpool_host *host, const stru
     }
     cp_dial_race_init(&dial->race);
     cp_dial_unix_init(&dial->unix_socket);
-    if (!start(dial, host, &options, fault)) {
+    if (!start(dial, host, &known, fault)) {
         cp_dial_stop(dial);
         return NULL;
     }

@@ -122,7 +122,7 @@ static int connect_runner(const struct cp_dial_race *race, struct cp_dial_runner
     if (error != 0) {
         return error;
     }
-    cp_dial_socket_set_port(&address, race->port);
+    cp_address_set_port(&address, race->port);
     return cp_dial_socket_connect(&runner->socket, &address.socket.any, address.length);
 }
 

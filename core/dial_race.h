@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <connpool/manager.h>
+
+#include "address.h"
 #include "dial_socket.h"
-#include "resolve.h"
 
 /* Connection Attempt Delay: RFC 8305, section 8, recommends 250 ms. */
 #define CP_DIAL_ATTEMPT_DELAY INT64_C(250000000)

@@ -70,15 +70,6 @@ static bool set_if(int fd, int level, int option, int value)
     return value == 0 || set(fd, level, option, value);
 }
 
-void cp_dial_socket_set_port(struct cp_address *address, uint16_t port)
-{
-    if (address->socket.any.sa_family == AF_INET) {
-        address->socket.ipv4.sin_port = htons(port);
-    } else {
-        address->socket.ipv6.sin6_port = htons(port);
-    }
-}
-
 static int bind_local(int fd, int family, const struct cp_dial_settings *settings)
 {
     struct cp_address local = settings->local;
@@ -87,7 +78,7 @@ static int bind_local(int fd, int family, const struct cp_dial_settings *setting
         local.socket.any.sa_family = (sa_family_t)family;
         local.length = family == AF_INET ? sizeof(local.socket.ipv4) : sizeof(local.socket.ipv6);
     }
-    cp_dial_socket_set_port(&local, settings->local_port);
+    cp_address_set_port(&local, settings->local_port);
     /* Without a port of its own the port is chosen in connect, unique only together with the peer's address; with one,
      * it must not be blocked by the last connection's TIME_WAIT. */
     if (settings->local_port == 0 ? !set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "resolve.h"
+#include "address.h"
 
 /* What a TCP socket is to be like; the members as in struct connpool_dial_options, checked. */
 struct cp_dial_settings {
@@ -33,8 +33,6 @@ void cp_dial_socket_init(struct cp_dial_socket *dial_socket);
 int cp_dial_socket_open(struct cp_dial_socket *dial_socket, int family);
 /* Set up a socket of that family, AF_INET or AF_INET6; 0 or an errno; then it is closed. */
 int cp_dial_socket_configure(struct cp_dial_socket *dial_socket, int family, const struct cp_dial_settings *settings);
-/* Put a port into an address. */
-void cp_dial_socket_set_port(struct cp_address *address, uint16_t port);
 /* 0: connected. EINPROGRESS: writable when there is more to know. EAGAIN: a Unix socket's backlog is full, the socket
  * can be tried again. Another errno: it failed and is closed. */
 int cp_dial_socket_connect(struct cp_dial_socket *dial_socket, const struct sockaddr *address, socklen_t length);

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <connpool/manager.h>
+
 #include "dial_socket.h"
 
 struct cp_dial_unix {

@@ -73,65 +73,6 @@ void cp_lookups_fini(struct cp_lookups *lookups)
     (void)pthread_mutex_destroy(&lookups->lock);
 }
 
-/* ---- Addresses */
-
-static bool address_fill(struct cp_address *address, const struct sockaddr *from, socklen_t length)
-{
-    if (length > sizeof(address->socket) || (from->sa_family != AF_INET && from->sa_family != AF_INET6)) {
-        return false;
-    }
-    memcpy(&address->socket, from, length);
-    address->length = length;
-    return getnameinfo(from, length, address->text, sizeof(address->text), NULL, 0, NI_NUMERICHOST) == 0;
-}
-
-static struct cp_addresses *addresses_new(uint32_t count)
-{
-    struct cp_addresses *addresses = cp_alloc(sizeof(*addresses) + count * sizeof(addresses->items[0]));
-
-    if (addresses != NULL) {
-        atomic_init(&addresses->references, 1);
-    }
-    return addresses;
-}
-
-static void addresses_unref(struct cp_addresses *addresses)
-{
-    if (addresses != NULL && atomic_fetch_sub_explicit(&addresses->references, 1, memory_order_acq_rel) == 1) {
-        cp_free(addresses);
-    }
-}
-
-/* NULL: no memory. */
-static struct cp_addresses *addresses_from(const struct addrinfo *list)
-{
-    struct cp_addresses *addresses;
-    uint32_t count = 0;
-
-    for (const struct addrinfo *item = list; item != NULL; item = item->ai_next) {
-        count++;
-    }
-    addresses = addresses_new(count);
-    for (const struct addrinfo *item = list; addresses != NULL && item != NULL; item = item->ai_next) {
-        addresses->count += address_fill(&addresses->items[addresses->count], item->ai_addr, item->ai_addrlen);
-    }
-    return addresses;
-}
-
-bool cp_resolve_numeric(const char *text, struct cp_address *address)
-{
-    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *list;
-    bool filled;
-
-    if (getaddrinfo(text, NULL, &hints, &list) != 0) {
-        return false;
-    }
-    filled = address_fill(address, list->ai_addr, list->ai_addrlen);
-    freeaddrinfo(list);
-    return filled;
-}
-
 /* ---- The lookup, on a thread */
 
 /* localhost and all below it are the loopback addresses (RFC 6761, section 6.3), which AI_ADDRCONFIG does not count as
@@ -195,12 +136,12 @@ static void resolve_name(struct cp_lookup *lookup)
         set_fault(lookup, code, errno);
         return;
     }
-    lookup->addresses = addresses_from(list);
+    lookup->addresses = cp_addresses_from_list(list);
     cp_resolve_freeaddrinfo(list);
     if (lookup->addresses == NULL) {
         set_fault(lookup, EAI_MEMORY, 0);
     } else if (lookup->addresses->count == 0) {
-        addresses_unref(lookup->addresses);
+        cp_addresses_unref(lookup->addresses);
         lookup->addresses = NULL;
         set_fault(lookup, EAI_NODATA, 0);
     }
@@ -293,7 +234,7 @@ static void give_place_back(struct cp_lookups *lookups, struct cp_lookup *lookup
 
 static void lookup_free(struct cp_lookup *lookup)
 {
-    addresses_unref(lookup->addresses);
+    cp_addresses_unref(lookup->addresses);
     cp_free(lookup);
 }
 
@@ -421,13 +362,11 @@ static bool start_numeric(struct connpool_resolve *resolve, const char *name, co
                            family_text(family));
         return false;
     }
-    resolve->addresses = addresses_new(1);
+    resolve->addresses = cp_addresses_from_one(address);
     if (resolve->addresses == NULL) {
         (void)cp_fault_set(fault, CONNPOOL_ERROR_RESOURCE_LOCAL, ENOMEM, "resolve: out of memory");
         return false;
     }
-    resolve->addresses->items[0] = *address;
-    resolve->addresses->count = 1;
     return true;
 }
 
@@ -539,7 +478,7 @@ struct connpool_resolve *cp_resolve_start(const struct connpool_host *host, cons
         return NULL;
     }
     resolve->host = cp_host_of(host);
-    if (cp_resolve_numeric(name, &address)) {
+    if (cp_address_read(&address, name)) {
         started = start_numeric(resolve, name, &address, family, fault);
     } else {
         started = check_not_ipv6(name, fault) && start_lookup(resolve, name, family, fault);
@@ -575,8 +514,7 @@ int32_t cp_resolve_step(struct connpool_resolve *resolve, struct connpool_wait *
         }
         return cp_fault_set(fault, lookup->fault.error_class, lookup->fault.os_error, "%s", lookup->fault.text);
     }
-    resolve->addresses = lookup->addresses;
-    (void)atomic_fetch_add_explicit(&resolve->addresses->references, 1, memory_order_relaxed);
+    resolve->addresses = cp_addresses_ref(lookup->addresses);
     return CONNPOOL_STEP_DONE;
 }
 
@@ -601,6 +539,6 @@ void cp_resolve_stop(struct connpool_resolve *resolve)
     if (resolve->lookup != NULL) {
         leave_lookup(resolve);
     }
-    addresses_unref(resolve->addresses);
+    cp_addresses_unref(resolve->addresses);
     cp_free(resolve);
 }

@@ -7,38 +7,19 @@
 #ifndef CP_RESOLVE_H
 #define CP_RESOLVE_H
 
-#include <net/if.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <sys/socket.h>
+#include <stdbool.h>
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
 #include <connpool/manager.h>
 
+#include "address.h"
 #include "worker.h"
 
 struct cp_host;
 struct cp_lookup;
-
-/* One address of a name, its port 0. */
-struct cp_address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in ipv4;
-        struct sockaddr_in6 ipv6;
-    } socket;
-    socklen_t length;
-    char text[INET6_ADDRSTRLEN + IF_NAMESIZE + 1]; /* numeric, with the scope */
-};
-
-/* All addresses of a name, in the resolver's order (RFC 6724); at least one. Immutable, counted. */
-struct cp_addresses {
-    _Atomic unsigned references;
-    uint32_t count;
-    struct cp_address items[];
-};
 
 RB_HEAD(cp_lookup_tree, cp_lookup);
 
@@ -65,9 +46,6 @@ void cp_resolve_stop(struct connpool_resolve *resolve);
 
 /* What take shows in part: borrowed, lives until stop; NULL before DONE. */
 const struct cp_addresses *cp_resolve_addresses(const struct connpool_resolve *resolve);
-
-/* Read a numeric address (an IPv6 one may have a scope). False: it is none. Never waits. */
-bool cp_resolve_numeric(const char *text, struct cp_address *address);
 
 /* getaddrinfo(3); tests replace it before the first lookup. Called on resolver threads. */
 extern int (*cp_resolve_getaddrinfo)(const char *node, const char *service, const struct addrinfo *hints,

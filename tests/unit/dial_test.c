@@ -161,6 +161,21 @@ static void connects_with_all_settings(void **state)
     server_listener_close(&listener);
 }
 
+/* A plugin that was compiled before the members from bind_host on were there. */
+static void shorter_options_have_defaults(void **state)
+{
+    struct server_listener listener;
+
+    (void)state;
+    server_listener_open(&listener, "127.0.0.1", 0, 4);
+    (void)close(connect_to(&(struct connpool_dial_options){.size = offsetof(struct connpool_dial_options, bind_host),
+                                                           .host = "127.0.0.1",
+                                                           .port = listener.port,
+                                                           .bind_host = "none",
+                                                           .keepalive_count = UINT32_MAX}));
+    server_listener_close(&listener);
+}
+
 static void connects_numeric_ipv6_with_scope(void **state)
 {
     struct server_listener listener;
@@ -675,6 +690,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_bad_options),
         cmocka_unit_test(connects_with_all_settings),
+        cmocka_unit_test(shorter_options_have_defaults),
         cmocka_unit_test(connects_numeric_ipv6_with_scope),
         cmocka_unit_test(closes_what_was_not_taken),
         cmocka_unit_test(binds_the_local_address),
