@@ -10,6 +10,9 @@
 #include "../common/host_port.h"
 #include "../common/stream.h"
 
+#define SECOND               INT64_C(1000000000)
+#define USER_TIMEOUT_MAXIMUM (86400 * SECOND) /* as in the option's row */
+
 struct tcp_options {
     const char *host;
     const char *bind_address;
@@ -32,11 +35,7 @@ static const int address_families[] = {AF_UNSPEC, AF_INET, AF_INET6};
 
 #define ROW(member) .name = #member, .offset = offsetof(struct tcp_options, member)
 
-/*
- * The maxima of the keep-alive rows are the kernel's (MAX_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT in include/net/tcp.h). The
- * default of user_timeout is keepalive_idle + keepalive_interval * keepalive_count: with any less, the kernel gives up
- * on a quiet connection before it sent all of the probes (tcp_keepalive_timer).
- */
+/* The maxima of the keep-alive rows are the kernel's (MAX_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT in include/net/tcp.h). */
 static const struct connpool_option option_rows[] = {
     {
         ROW(host),
@@ -106,10 +105,10 @@ static const struct connpool_option option_rows[] = {
     },
     {
         ROW(user_timeout),
-        .help = "seconds that sent data may stay unacknowledged, 0: as the kernel does, about 15 minutes",
+        .help = "seconds that sent data may stay unacknowledged, 0: as long as the keep-alive probes take in all",
         .level = CONNPOOL_LEVEL_BOTH,
         .type = CONNPOOL_TYPE_DURATION,
-        .default_text = "90",
+        .default_text = "0",
         .minimum = "0",
         .maximum = "86400",
     },
@@ -133,6 +132,27 @@ static int32_t tcp_endpoint_init(void *endpoint, struct connpool_fault *fault)
     return host_port_check_host(options->host, strlen(options->host), fault);
 }
 
+/* The dial rounds keep-alive times up, the kernel counts them in seconds. */
+static int64_t whole_seconds(int64_t time)
+{
+    return (time + SECOND - 1) / SECOND * SECOND;
+}
+
+/*
+ * Linux lets TCP_USER_TIMEOUT override the number of keep-alive probes (tcp_keepalive_timer), and without it sent data
+ * stays unacknowledged for about 15 minutes. The time that all probes take does neither harm.
+ */
+static int64_t user_timeout_of(const struct tcp_options *options)
+{
+    int64_t probes =
+        whole_seconds(options->keepalive_idle) + whole_seconds(options->keepalive_interval) * options->keepalive_count;
+
+    if (options->user_timeout != 0 || options->keepalive_idle == 0 || probes > USER_TIMEOUT_MAXIMUM) {
+        return options->user_timeout;
+    }
+    return probes;
+}
+
 static int32_t tcp_open(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     struct stream *stream = connection;
@@ -146,7 +166,7 @@ static int32_t tcp_open(void *connection, struct connpool_wait *wait, struct con
         .keepalive_idle = options->keepalive_idle,
         .keepalive_interval = options->keepalive_interval,
         .keepalive_count = (uint32_t)options->keepalive_count,
-        .user_timeout = options->user_timeout,
+        .user_timeout = user_timeout_of(options),
     };
 
     return stream_open(stream, &dial, wait, fault);

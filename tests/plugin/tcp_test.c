@@ -226,6 +226,45 @@ static void an_endpoint_with_wrong_options_is_refused_up_front(void **state)
     assert_non_null(strstr(fault.text, "bind_address"));
 }
 
+/* What is asked to dial with these options. */
+static struct connpool_dial_options dialled(const struct block *block)
+{
+    _Alignas(max_align_t) char connection[256] = {0};
+    struct connpool_head *head = (struct connpool_head *)connection;
+    struct connpool_fault fault = {.size = sizeof(fault)};
+    struct connpool_wait wait = scripted_dial_wait(0, 0);
+    struct scripted_dial script;
+
+    scripted_dial_init(&script);
+    head->host = &script.table;
+    head->options = block;
+    assert_int_equal(connpool_manager.open(connection, &wait, &fault), CONNPOOL_STEP_DONE);
+    connpool_manager.destroy(connection);
+    (void)close(script.peer);
+    return script.options;
+}
+
+/* A12 */
+static void user_timeout_is_by_default_what_the_probes_take(void **state)
+{
+    const int64_t second = 1000000000;
+    struct block block = {{0}};
+
+    (void)state;
+    set_text(&block, "host", "example.org");
+    set_number(&block, "keepalive_idle", second / 2);
+    set_number(&block, "keepalive_interval", 2 * second + second / 2);
+    set_number(&block, "keepalive_count", 4);
+    assert_int_equal(dialled(&block).user_timeout, 13 * second);
+    set_number(&block, "user_timeout", second);
+    assert_int_equal(dialled(&block).user_timeout, second);
+    set_number(&block, "user_timeout", 0);
+    set_number(&block, "keepalive_idle", 0);
+    assert_int_equal(dialled(&block).user_timeout, 0);
+    set_number(&block, "keepalive_idle", 86400 * second);
+    assert_int_equal(dialled(&block).user_timeout, 0);
+}
+
 static void open_dials_what_the_options_say(void **state)
 {
     _Alignas(max_align_t) char connection[256] = {0};
@@ -273,6 +312,7 @@ int main(void)
         cmocka_unit_test(text_that_names_none),
         cmocka_unit_test(an_ipv6_address_without_brackets_is_told_of_them),
         cmocka_unit_test(an_endpoint_with_wrong_options_is_refused_up_front),
+        cmocka_unit_test(user_timeout_is_by_default_what_the_probes_take),
         cmocka_unit_test(open_dials_what_the_options_say),
     };
 
