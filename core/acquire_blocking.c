@@ -46,7 +46,7 @@ static connpool_status refuse_new(struct connpool_connection *connection, connpo
                        error->os_error, "%.200s", error->text);
     error->status = CONNPOOL_FAILED;
     cp_lock_take(&endpoint->lock);
-    atomic_fetch_add_explicit(&connection->generation, 1, memory_order_relaxed);
+    (void)cp_connection_next_generation(connection);
     cp_lock_give(&endpoint->lock);
     lease->connection = NULL;
     (void)cp_verdict_open_failed(connection);

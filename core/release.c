@@ -72,7 +72,7 @@ static bool is_current(const connpool_lease *lease)
 /* The lease is over; the endpoint's lock is held. */
 static void end_lease(struct connpool_connection *connection)
 {
-    atomic_fetch_add_explicit(&connection->generation, 1, memory_order_relaxed);
+    (void)cp_connection_next_generation(connection);
     cp_connection_endpoint(connection)->counters.released++;
 }
 
