@@ -423,7 +423,8 @@ connpool_status cp_config_take_options(const struct connpool_options *given, str
 
     memset(options, 0, sizeof(*options));
     if (given == NULL || given->size < offsetof(struct connpool_options, plugin_path)) {
-        return cp_error_set(error, CONNPOOL_INVALID, 0, "connpool_options: found no size, expected its size");
+        (void)cp_error_set(error, CONNPOOL_INVALID, 0, "connpool_options: found no size, expected its size");
+        return CONNPOOL_INVALID;
     }
     memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
     if ((options->path == NULL) == (options->json == NULL)) {
@@ -433,7 +434,10 @@ connpool_status cp_config_take_options(const struct connpool_options *given, str
     } else if ((options->flags & ~CONNPOOL_OPEN_TRUST_ANY_OWNER) != 0) {
         fault = "found unknown flags, expected those of connpool.h";
     }
-    return fault == NULL ? CONNPOOL_OK : cp_error_set(error, CONNPOOL_INVALID, 0, "connpool_options: %s", fault);
+    if (fault != NULL) {
+        (void)cp_error_set(error, CONNPOOL_INVALID, 0, "connpool_options: %s", fault);
+    }
+    return fault == NULL ? CONNPOOL_OK : CONNPOOL_INVALID;
 }
 
 struct cp_config *cp_config_load(const struct connpool_options *options, struct cp_mistakes *mistakes,

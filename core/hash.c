@@ -18,7 +18,7 @@ static void make_process_key(void)
         /* Early at boot there may be no random bytes yet: the time and an address are the next best. */
         (void)clock_gettime(CLOCK_REALTIME, &now);
         process_key[0] = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
-        process_key[1] = (uint64_t)(uintptr_t)&now;
+        process_key[1] = (uint64_t)(uintptr_t)process_key;
     }
 }
 

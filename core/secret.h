@@ -24,7 +24,7 @@ struct cp_option_source {
  * set-uid program. Neither may be empty or hold a NUL. NULL: the complaint. May wait for a file. */
 char *cp_secret_read(const json_t *reference, const struct cp_option_source *source, struct cp_complaint *complaint);
 /* Wipes. Accepts NULL. */
-void cp_secret_free(char *secret);
+void cp_secret_free(char *text);
 /* In a time that depends on the lengths only. NULL equals NULL. */
 bool cp_secret_equal(const char *a, const char *b);
 
