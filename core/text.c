@@ -185,21 +185,22 @@ struct cp_quoted cp_quote_number(double number)
 struct cp_path cp_path_join(const char *base, const char *key)
 {
     struct cp_path path;
-    size_t used = strnlen(base, sizeof(path.text) - 2);
+    const size_t end = sizeof(path.text) - 1; /* where the NUL goes at the latest */
+    size_t used = strnlen(base, end - 1);
     bool whole = true;
 
     memcpy(path.text, base, used);
     path.text[used++] = '/';
-    for (; *key != '\0' && whole;) {
+    while (*key != '\0' && whole) {
         size_t plain = strcspn(key, "~/");
 
-        used += escape(path.text + used, sizeof(path.text) - 3 - used, key, plain, &whole);
+        used += escape(path.text + used, end - used, key, plain, &whole);
         key += plain;
-        if (*key != '\0' && whole && used + 3 < sizeof(path.text)) {
+        if (*key != '\0' && whole && end - used >= 2) {
             path.text[used++] = '~';
             path.text[used++] = *key++ == '~' ? '0' : '1';
-        } else if (*key != '\0') {
-            whole = false;
+        } else {
+            whole = whole && *key == '\0';
         }
     }
     path.text[used] = '\0';
