@@ -290,6 +290,41 @@ static void test_managers(void **state)
     assert_non_null(strstr(error.text, "open"));
 }
 
+static int32_t refuse_pool(void *pool, struct connpool_fault *fault)
+{
+    (void)pool;
+    fault->error_class = CONNPOOL_ERROR_CONFIGURATION;
+    (void)snprintf(fault->text, sizeof(fault->text), "no certificate in it");
+    return -CONNPOOL_ERROR_CONFIGURATION;
+}
+
+static void keep_mistake(void *argument, const char *text)
+{
+    (void)snprintf(argument, 512, "%s", text);
+}
+
+/* connpool_check finds also what only the manager can know. */
+static void test_check_asks_the_manager(void **state)
+{
+    static struct connpool_manager picky;
+    const struct connpool_manager *const list[] = {&picky};
+    struct connpool_options options = options_of(NULL, "{\"pools\": {\"a\": {\"manager\": \"bare\"}}}");
+    char mistake[512] = "", *understood = NULL;
+    connpool_error error;
+
+    (void)state;
+    picky = bare_manager;
+    picky.pool_size = sizeof(struct connpool_head);
+    picky.pool_init = refuse_pool;
+    options.managers = list;
+    options.manager_count = 1;
+    assert_int_equal(connpool_check(&options, keep_mistake, mistake, &understood, &error), CONNPOOL_INVALID);
+    assert_non_null(strstr(mistake, "no certificate in it"));
+    assert_string_equal(error.text, mistake);
+    assert_null(understood);
+    assert_int_equal(connpool_check(&options, NULL, NULL, NULL, NULL), CONNPOOL_INVALID);
+}
+
 /* The application's struct may be of another version. */
 static void test_options_struct(void **state)
 {
@@ -343,11 +378,17 @@ static void test_many_endpoints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_made),   cmocka_unit_test(test_what_is_no_file),
-        cmocka_unit_test(test_largest),        cmocka_unit_test(test_deepest),
-        cmocka_unit_test(test_relative_paths), cmocka_unit_test(test_text_and_its_folder),
-        cmocka_unit_test(test_locale),         cmocka_unit_test(test_managers),
-        cmocka_unit_test(test_options_struct), cmocka_unit_test(test_many_endpoints),
+        cmocka_unit_test(test_what_is_made),
+        cmocka_unit_test(test_what_is_no_file),
+        cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_deepest),
+        cmocka_unit_test(test_relative_paths),
+        cmocka_unit_test(test_text_and_its_folder),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_managers),
+        cmocka_unit_test(test_check_asks_the_manager),
+        cmocka_unit_test(test_options_struct),
+        cmocka_unit_test(test_many_endpoints),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
