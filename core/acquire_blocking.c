@@ -157,9 +157,7 @@ connpool_status connpool_endpoint_acquire(connpool_endpoint *endpoint, int timeo
     }
     if (pool->leases_at_once && timeout_ms >= CONNPOOL_WAIT_DEFAULT) {
         connection = cp_endpoint_take(endpoint, cp_clock_coarse(&pool->context->clock), &taken, &needs, &doomed);
-        if (!TAILQ_EMPTY(&doomed)) {
-            cp_verdict_doomed(&doomed);
-        }
+        cp_verdict_doomed(&doomed);
         if (connection != NULL && needs == 0) {
             *lease = taken;
             return CONNPOOL_OK;

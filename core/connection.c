@@ -15,8 +15,8 @@
 
 #define TO(state) (1u << (state))
 
-/* Which states may follow which. */
-static const unsigned next_states[CP_STATE_COUNT] = {
+/* Which states may follow which; unused where asserts are off. */
+__attribute__((unused)) static const unsigned next_states[CP_STATE_COUNT] = {
     [CP_FREE] = TO(CP_OPENING),
     [CP_OPENING] = TO(CP_CHECKING) | TO(CP_CLOSING) | TO(CP_FREE),
     [CP_CHECKING] = TO(CP_LEASED) | TO(CP_BASE) | TO(CP_EXTRA) | TO(CP_CHECKING) | TO(CP_CLOSING),

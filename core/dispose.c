@@ -2,6 +2,7 @@
 /* dispose: see dispose.h. */
 #include "dispose.h"
 
+#include "cancel.h"
 #include "carry.h"
 #include "error.h"
 #include "pool.h"
@@ -82,10 +83,12 @@ void cp_dispose_all(struct connpool_pool *pool, struct cp_connection_list *doome
     struct connpool *context = pool->context;
     struct cp_connection_list rest = TAILQ_HEAD_INITIALIZER(rest);
     struct connpool_connection *connection;
+    int cancel_state;
 
     if (TAILQ_EMPTY(doomed)) {
         return;
     }
+    cancel_state = cp_cancel_disable();
     /* The last connection of a closed context may end in here, and the context with it. */
     cp_context_ref(context);
     start_closes(pool, doomed);
@@ -99,6 +102,7 @@ void cp_dispose_all(struct connpool_pool *pool, struct cp_connection_list *doome
         drive_together(context, &rest);
     }
     cp_context_unref(context);
+    cp_cancel_restore(cancel_state);
 }
 
 void cp_dispose_one(struct connpool_connection *connection)

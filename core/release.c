@@ -8,6 +8,7 @@
  */
 #include "release.h"
 
+#include "cancel.h"
 #include "carry.h"
 #include "collector.h"
 #include "dispose.h"
@@ -156,6 +157,7 @@ static void finish(struct connpool_connection *connection, struct connpool_endpo
                    int64_t due)
 {
     struct connpool_pool *pool = endpoint->pool;
+    int cancel_state = cp_cancel_disable();
     int64_t now;
 
     if (fate == FATE_PARKED) {
@@ -174,6 +176,7 @@ static void finish(struct connpool_connection *connection, struct connpool_endpo
     if (!pool->policy.background_collector && atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
         (void)cp_release_collect(pool, now, false);
     }
+    cp_cancel_restore(cancel_state);
 }
 
 static connpool_status give_back(connpool_lease *lease, bool is_broken)

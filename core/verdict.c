@@ -2,6 +2,7 @@
 /* verdict: see verdict.h. */
 #include "verdict.h"
 
+#include "cancel.h"
 #include "dispose.h"
 #include "error.h"
 #include "observe.h"
@@ -94,7 +95,12 @@ void cp_verdict_dead(struct connpool_connection *connection)
 void cp_verdict_doomed(struct cp_connection_list *doomed)
 {
     struct connpool_connection *connection;
+    int cancel_state;
 
+    if (TAILQ_EMPTY(doomed)) {
+        return;
+    }
+    cancel_state = cp_cancel_disable();
     while ((connection = TAILQ_FIRST(doomed)) != NULL) {
         TAILQ_REMOVE(doomed, connection, link);
         if (connection->reason == CONNPOOL_REASON_DEAD) {
@@ -106,6 +112,7 @@ void cp_verdict_doomed(struct cp_connection_list *doomed)
         }
         cp_dispose_cut(connection);
     }
+    cp_cancel_restore(cancel_state);
 }
 
 void cp_verdict_abandoned(struct connpool_connection *connection)
