@@ -362,6 +362,44 @@ static void test_wrong_texts(void **state)
     cp_options_unref(defaults);
 }
 
+static int32_t parse_carelessly(const char *text, connpool_set_fn *set, void *context, struct connpool_fault *fault)
+{
+    (void)set(context, "host", text, strlen(text), fault);
+    (void)set(context, "port", "0", 1, fault);
+    return 0;
+}
+
+static int32_t parse_silently(const char *text, connpool_set_fn *set, void *context, struct connpool_fault *fault)
+{
+    (void)text;
+    (void)set;
+    (void)context;
+    (void)fault;
+    return -CONNPOOL_ERROR_CONFIGURATION;
+}
+
+/* What a parser does wrong makes no endpoint with values that were refused. */
+static void test_careless_parsers(void **state)
+{
+    struct connpool_manager manager = every_option_manager;
+    struct cp_mistakes mistakes = {.origin = "F"};
+    struct cp_option_block *defaults = cp_options_defaults(&manager, NULL, "/o", &trusting, &mistakes);
+    connpool_error error;
+
+    (void)state;
+    manager.parse_endpoint = parse_carelessly;
+    assert_true(cp_options_take_text(&manager));
+    assert_null(cp_options_parse_text(&manager, defaults, "h", &error));
+    assert_string_equal(error.text, "endpoint \"h\": port: found \"0\", expected an integer from 1 to 65535");
+    manager.parse_endpoint = parse_silently;
+    assert_null(cp_options_parse_text(&manager, defaults, "h", &error));
+    assert_string_equal(error.text, "endpoint \"h\": the manager refused it without a reason");
+    assert_int_equal(error.error_class, CONNPOOL_ERROR_MISBEHAVING);
+    manager.parse_endpoint = NULL;
+    assert_false(cp_options_take_text(&manager));
+    cp_options_unref(defaults);
+}
+
 static void test_manager_that_takes_no_text(void **state)
 {
     struct cp_mistakes mistakes = {.origin = "F"};
@@ -388,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_text_of_all_types),
         cmocka_unit_test(test_wrong_texts),
+        cmocka_unit_test(test_careless_parsers),
         cmocka_unit_test(test_manager_that_takes_no_text),
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* secret: references to secrets. Failures D14 (every case), D2, D22; security S17, S18, S20 to S22. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <connpool/connpool.h>
 
 #include "complaint.h"
 #include "secret.h"
@@ -239,6 +241,40 @@ static void test_not_in_core_files(void **state)
     assert_true(is_marked);
 }
 
+static size_t released_with_secret;
+
+static void *allocate(void *argument, size_t size)
+{
+    (void)argument;
+    return malloc(size);
+}
+
+/* Looks whether the secret is still in memory that is given back. */
+static void release(void *argument, void *memory)
+{
+    (void)argument;
+    released_with_secret += memmem(memory, malloc_usable_size(memory), SECRET, strlen(SECRET)) != NULL;
+    free(memory);
+}
+
+/* S20: from a file, from a variable and refused: all that held it is wiped. */
+static void test_wiped(void **state)
+{
+    const struct connpool_allocator allocator = {.size = sizeof(allocator), .allocate = allocate, .release = release};
+    struct cp_complaint complaint;
+
+    (void)state;
+    assert_int_equal(connpool_use_allocator(&allocator), CONNPOOL_OK);
+    write_file("secret", SECRET "\n", strlen(SECRET) + 1, 0600);
+    assert_secret("{\"file\": \"secret\"}", SECRET);
+    assert_secret("{\"env\": \"CONNPOOL_TEST_SECRET\"}", SECRET);
+    cp_secret_free(read_json("\"" SECRET "\"", true, &complaint));
+    write_file("nul", SECRET "\0x", sizeof(SECRET) + 1, 0600);
+    assert_refused("{\"file\": \"nul\"}", "found {\"file\": \"nul\"} with a NUL in it, expected text");
+    assert_int_equal(connpool_use_allocator(NULL), CONNPOOL_OK);
+    assert_int_equal(released_with_secret, 0);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -264,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_variable), cmocka_unit_test(test_line_ends), cmocka_unit_test(test_content),
         cmocka_unit_test(test_modes),    cmocka_unit_test(test_owner),     cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_literal),  cmocka_unit_test(test_equal),     cmocka_unit_test(test_not_in_core_files),
+        cmocka_unit_test(test_wiped),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
