@@ -156,6 +156,47 @@ static void an_ipv6_address_without_brackets_is_told_of_them(void **state)
     assert_string_equal(fault.text, "expected host:port, or [address]:port for an IPv6 address");
 }
 
+/* A xorshift generator (Marsaglia, 2003), so that every run sees the same texts. */
+static uint32_t next_random(uint32_t *random)
+{
+    *random ^= *random << 13;
+    *random ^= *random >> 17;
+    *random ^= *random << 5;
+    return *random;
+}
+
+/* D17: whatever the text, what is taken from it can be put together to the same text again. */
+static void any_text_is_refused_or_taken_apart_without_loss(void **state)
+{
+    static const char *const pieces[] = {"[",  "]",    ":", ":",  "::1",  "fe80::1", "%",  "%eth0", "127.0.0.1", "1.2",
+                                         ".",  "a",    "-", "_",  "host", "80",      "0",  "65535", "99999",     " ",
+                                         "\n", "\xff", "/", "@1", "x1",   "0x1",     "::", "abcd",  "]:80",      ":80"};
+    uint32_t random = 20260101;
+    unsigned accepted = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000000; i++) {
+        struct connpool_fault fault = {.size = sizeof(fault)};
+        struct found found = {"", ""};
+        char text[128] = "";
+        char again[400];
+
+        for (uint32_t rest = next_random(&random) % 7; rest > 0; rest--) {
+            (void)strncat(text, pieces[next_random(&random) % (sizeof(pieces) / sizeof(pieces[0]))], 16);
+        }
+        if (connpool_manager.parse_endpoint(text, keep, &found, &fault) != 0) {
+            assert_int_equal(fault.error_class, CONNPOOL_ERROR_CONFIGURATION);
+            continue;
+        }
+        accepted++;
+        (void)snprintf(again, sizeof(again), strchr(found.host, ':') != NULL ? "[%s]:%s" : "%s:%s", found.host,
+                       found.port);
+        assert_string_equal(again, text);
+        assert_null(strpbrk(found.host, " \n\xff/@[]"));
+    }
+    assert_true(accepted > 1000);
+}
+
 /* The manager's option struct, as its rows describe it. */
 struct block {
     _Alignas(max_align_t) char bytes[256];
@@ -311,6 +352,7 @@ int main(void)
         cmocka_unit_test(text_that_names_an_endpoint),
         cmocka_unit_test(text_that_names_none),
         cmocka_unit_test(an_ipv6_address_without_brackets_is_told_of_them),
+        cmocka_unit_test(any_text_is_refused_or_taken_apart_without_loss),
         cmocka_unit_test(an_endpoint_with_wrong_options_is_refused_up_front),
         cmocka_unit_test(user_timeout_is_by_default_what_the_probes_take),
         cmocka_unit_test(open_dials_what_the_options_say),
