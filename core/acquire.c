@@ -351,6 +351,9 @@ static enum course alive(struct cp_acquire *acquire, const struct connpool_wait 
 
 static enum course check_locally(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
+    if (cp_run_is_blocking(acquire->connection, CP_IDLE)) {
+        return is_try(acquire) ? skip(acquire) : start(acquire, CP_ACQUIRE_IDLE, CP_IDLE, wait);
+    }
     switch (cp_local_check(acquire->connection, wait->now)) {
     case CP_LOCAL_DEAD:
         return dead(acquire);
@@ -359,27 +362,6 @@ static enum course check_locally(struct cp_acquire *acquire, struct connpool_wai
     default:
         return alive(acquire, wait);
     }
-}
-
-static enum course drive_idle(struct cp_acquire *acquire, struct connpool_wait *wait)
-{
-    struct connpool_connection *connection = acquire->connection;
-    int32_t result = cp_run_step(connection, wait, &acquire->operation);
-
-    if (result < 0) {
-        return dead(acquire);
-    }
-    if (result == CONNPOOL_STEP_DONE || (wait->flags & CONNPOOL_WAIT_BUSY) == 0) {
-        connection->idle_fd = result == CONNPOOL_STEP_DONE ? -1 : wait->fd;
-        connection->idle_events = wait->events;
-        return alive(acquire, wait);
-    }
-    if (!is_late(acquire, wait)) {
-        return stand(acquire, wait);
-    }
-    acquire->connection = NULL;
-    cp_release_settle(connection);
-    return end_with_time(acquire);
 }
 
 /* The caller's time is up while the connection's own operation runs: that goes on without us where somebody can drive
@@ -394,6 +376,30 @@ static enum course leave(struct cp_acquire *acquire)
         cp_verdict_abandoned(connection);
     }
     return end(acquire, CONNPOOL_TIMED_OUT);
+}
+
+static enum course drive_idle(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    struct connpool_connection *connection = acquire->connection;
+    int32_t result = cp_run_step(connection, wait, &acquire->operation);
+
+    if (result < 0) {
+        return dead(acquire);
+    }
+    if (connection->blocking != NULL) {
+        return is_late(acquire, wait) ? leave(acquire) : stand(acquire, wait);
+    }
+    if (result == CONNPOOL_STEP_DONE || (wait->flags & CONNPOOL_WAIT_BUSY) == 0) {
+        connection->idle_fd = result == CONNPOOL_STEP_DONE ? -1 : wait->fd;
+        connection->idle_events = wait->events;
+        return alive(acquire, wait);
+    }
+    if (!is_late(acquire, wait)) {
+        return stand(acquire, wait);
+    }
+    acquire->connection = NULL;
+    cp_release_settle(connection);
+    return end_with_time(acquire);
 }
 
 static enum course check(struct cp_acquire *acquire, struct connpool_wait *wait)

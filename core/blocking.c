@@ -59,7 +59,7 @@ static int32_t start(struct connpool_connection *connection, const struct connpo
     if (blocking->offload == NULL) {
         connection->blocking = NULL;
         cp_free(blocking);
-        return -connection->fault.error_class;
+        return cp_fault_set(&connection->fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "no worker");
     }
     return CONNPOOL_STEP_AGAIN;
 }
@@ -70,10 +70,10 @@ int32_t cp_blocking_step(struct connpool_connection *connection, struct connpool
     struct cp_blocking *blocking;
     int32_t result = connection->blocking == NULL ? start(connection, wait) : CONNPOOL_STEP_AGAIN;
 
-    if (result < 0) {
+    blocking = connection->blocking;
+    if (result < 0 || blocking == NULL) {
         return result;
     }
-    blocking = connection->blocking;
     result = host->offload_step(blocking->offload, wait, &connection->fault);
     if (result == CONNPOOL_STEP_AGAIN) {
         return result;

@@ -53,7 +53,8 @@ static void ended(struct connpool_connection *connection, int32_t result)
             (void)cp_verdict_open_failed(connection);
         }
         break;
-    case CP_PREPARE: /* of a blocking manager; the next hand-out prepares again */
+    case CP_PREPARE: /* these two of a blocking manager; the next hand-out does them again */
+    case CP_IDLE:
     case CP_CHECK:
         is_ok ? cp_release_settle(connection) : cp_verdict_dead(connection);
         break;

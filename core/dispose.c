@@ -18,7 +18,7 @@ static void say_goodbye(struct connpool_connection *connection)
 {
     struct connpool_wait wait;
 
-    if (!has_goodbye(connection) || (connection->pool->manager->blocking_operations & CONNPOOL_BLOCKING_CLOSE) != 0) {
+    if (!has_goodbye(connection) || cp_run_is_blocking(connection, CP_CLOSE)) {
         return;
     }
     cp_wait_init(&wait, cp_clock_precise(&connection->pool->context->clock), 0, CONNPOOL_WAIT_CUT);

@@ -50,9 +50,9 @@ void cp_run_start(struct connpool_connection *connection, enum cp_kind kind, int
     cp_fault_init(&connection->fault);
 }
 
-static bool is_marked_blocking(const struct connpool_connection *connection)
+bool cp_run_is_blocking(const struct connpool_connection *connection, enum cp_kind kind)
 {
-    return (connection->pool->manager->blocking_operations & (1u << connection->kind)) != 0;
+    return (connection->pool->manager->blocking_operations & (1u << kind)) != 0;
 }
 
 static int32_t misbehaving(struct connpool_connection *connection, const char *what, int32_t result)
@@ -71,7 +71,7 @@ static int32_t checked(struct connpool_connection *connection, const struct conn
         return result;
     }
     if (result == CONNPOOL_STEP_AGAIN) {
-        if (connection->kind == CP_PREPARE) {
+        if (connection->kind == CP_PREPARE && !cp_run_is_blocking(connection, CP_PREPARE)) {
             return misbehaving(connection, " (again), which it must never", result);
         }
         if (names_nothing || (wait->fd >= 0 && wait->events == 0)) {
@@ -93,7 +93,7 @@ static int32_t call(struct connpool_connection *connection, struct connpool_wait
     if (connection->kind == CP_OPEN) {
         connection->is_open_started = true;
     }
-    if (is_marked_blocking(connection)) {
+    if (cp_run_is_blocking(connection, connection->kind)) {
         return cp_blocking_step(connection, wait);
     }
     return cp_run_function(connection, connection->kind)(connection->plugin_state, wait, &connection->fault);

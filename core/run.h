@@ -24,6 +24,8 @@ int32_t cp_run_step(struct connpool_connection *connection, struct connpool_wait
  * ends when that call returns. */
 bool cp_run_abandon(struct connpool_connection *connection);
 
+/* Whether the manager marked the operation as one that may block. */
+bool cp_run_is_blocking(const struct connpool_connection *connection, enum cp_kind kind);
 /* The manager's function for an operation, NULL: it has none. */
 connpool_step_fn *cp_run_function(const struct connpool_connection *connection, enum cp_kind kind);
 /* The name of an operation ("open"); lives for ever. */
