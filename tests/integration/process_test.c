@@ -11,7 +11,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -29,6 +31,10 @@
 #include "server_listener.h"
 #include "server_peer.h"
 #include "server_redis.h"
+
+#define FILLERS_MAXIMUM     16
+#define CONNECT_LIMIT_MS    300
+#define DESCRIPTORS_MAXIMUM 256
 
 static struct server_folder folder;
 static struct server_redis redis;
@@ -127,6 +133,75 @@ static void fork_in_the_middle_of_an_exchange(void **state)
         expect_answer(connpool_tcp(&lease), "PING", "PONG");
         harness_release(&lease);
     }
+}
+
+/* In a child, where only async-signal-safe calls are sure to work. */
+static unsigned count_sockets(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < DESCRIPTORS_MAXIMUM; fd++) {
+        struct stat status;
+
+        count += fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+    }
+    return count;
+}
+
+/* Sockets with an address of their own: one that connects has it from the moment that its connect was called. */
+static unsigned count_bound_sockets(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < DESCRIPTORS_MAXIMUM; fd++) {
+        struct sockaddr_in address = {.sin_port = 0};
+        socklen_t length = sizeof(address);
+
+        count += getsockname(fd, (struct sockaddr *)&address, &length) == 0 && address.sin_port != 0;
+    }
+    return count;
+}
+
+static void *acquire_in_vain(void *argument)
+{
+    const char *endpoint = argument;
+    connpool_lease lease;
+
+    return connpool_acquire(pool, endpoint, CONNECT_LIMIT_MS, &lease, NULL) == CONNPOOL_TIMED_OUT ? argument : NULL;
+}
+
+/* B9: a socket that is being connected when the process forks is not in the child either. */
+static void fork_in_the_middle_of_a_connect(void **state)
+{
+    struct server_listener listener;
+    int fillers[FILLERS_MAXIMUM];
+    unsigned sockets;
+    unsigned bound;
+    pthread_t thread;
+    void *result = NULL;
+    size_t count;
+    pid_t child;
+
+    (void)state;
+    server_listener_open(&listener, "127.0.0.1", 0, 0);
+    count = server_listener_fill(&listener, fillers, FILLERS_MAXIMUM);
+    sockets = count_sockets();
+    bound = count_bound_sockets();
+    assert_int_equal(pthread_create(&thread, NULL, acquire_in_vain, listener.endpoint), 0);
+    while (count_bound_sockets() == bound) {
+        (void)sched_yield();
+    }
+    child = fork();
+    if (child == 0) {
+        _exit(count_sockets() == sockets ? CHILD_FINE : CHILD_HAS_THE_CONNECTION);
+    }
+    assert_int_equal(wait_for_child(child), CHILD_FINE);
+    (void)pthread_join(thread, &result);
+    assert_non_null(result);
+    for (size_t i = 0; i < count; i++) {
+        (void)close(fillers[i]);
+    }
+    server_listener_close(&listener);
 }
 
 /* B9: also where the child ends as programs do, with its exit handlers, after it closed the context. */
@@ -343,10 +418,15 @@ static void a_borrowed_descriptor_that_was_closed_and_discarded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(fork_in_the_middle_of_an_exchange),       TEST(a_child_that_closes_the_context_and_exits),
-        TEST(a_child_with_a_context_of_its_own),       TEST(no_socket_is_inheritable_at_any_time),
-        TEST(a_program_that_is_run_has_no_socket),     TEST(nothing_raises_sigpipe),
-        TEST(a_borrowed_descriptor_that_was_replaced), TEST(a_borrowed_descriptor_that_was_closed_and_discarded),
+        TEST(fork_in_the_middle_of_an_exchange),
+        TEST(fork_in_the_middle_of_a_connect),
+        TEST(a_child_that_closes_the_context_and_exits),
+        TEST(a_child_with_a_context_of_its_own),
+        TEST(no_socket_is_inheritable_at_any_time),
+        TEST(a_program_that_is_run_has_no_socket),
+        TEST(nothing_raises_sigpipe),
+        TEST(a_borrowed_descriptor_that_was_replaced),
+        TEST(a_borrowed_descriptor_that_was_closed_and_discarded),
     };
 
     return cmocka_run_group_tests(tests, start_server, end_server);
