@@ -13,11 +13,11 @@
 enum { OPERATIONS_BETWEEN_LOOKS = 64, CACHE_LINE = 64 };
 
 struct track {
+    _Alignas(CACHE_LINE) long operations;
     pthread_barrier_t *start;
     atomic_bool *is_over;
     race_work_fn *work;
     void *argument;
-    _Alignas(CACHE_LINE) long operations;
 };
 
 static int64_t now_ns(void)
