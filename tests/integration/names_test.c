@@ -179,7 +179,7 @@ static void a_resolver_that_does_not_answer(void **state)
     assert_true(harness_now_ms() - begin_ms < HARNESS_LIMIT_MS / 2);
     begin_ms = harness_now_ms();
     lease = harness_acquire(pool, listener.endpoint);
-    assert_true(harness_now_ms() - begin_ms < 300);
+    assert_true(harness_now_ms() - begin_ms < 1000);
     harness_release(&lease);
     let_all_pass();
 }
