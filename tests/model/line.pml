@@ -39,11 +39,12 @@
 #define BUG_PARKED_AFTER_CLOSE 11          /* connpool_release does not look whether the endpoint closed */
 #define BUG_TAKER_KEEPS_ITS_WAKE 12        /* cp_line_leave without a match, by who found something */
 #define BUG_SEARCH_WITHOUT_LOCK 13         /* a woken waiter looks before it takes the pool lock, then sleeps */
-#define BUG_OPENED_AFTER_CLOSE 14          /* what was opened is handed out without a look whether the endpoint closed */
+#define BUG_OPENED_AFTER_CLOSE 14          /* what was opened is handed out without a look whether it closed */
 #define BUG_SLOT_DECIDED_WITHOUT_LOCK 15   /* cp_line_reserve believes sizes read before the lock */
 #define BUG_RESCAN_WITHOUT_LOCK 16         /* the look from the line reads the idle count without the endpoint lock */
 #define BUG_PASSED_SLOT_WAKES_NOBODY 17    /* cp_line_pass_slot without a match */
 #define BUG_WOKEN_TAKES_WITHOUT_LOCK 18    /* a woken waiter takes an idle connection before it takes the pool lock */
+#define BUG_CLOSED_STAYS_IN_LINE 19        /* a waiter that looks while close empties the line ends, and is still in it */
 
 c_decl {
 \#include <stdlib.h>
@@ -384,7 +385,7 @@ nothing:
         fi
     }
 
-    /* cp_drive: until the waker is fired, or the deadline has come (then there is one more step), or it is abandoned. */
+    /* cp_drive: until the waker is fired, or the deadline has come (then there is one more step), or it is abandoned */
 asleep:
     STEP;
     atomic {
@@ -459,7 +460,14 @@ wake_up:
             :: found == NOBODY && leaves -> goto give_slot_back
             fi
         :: state[me] == CLOSED -> state[me] = AWAY; UNLOCK_POOL; goto again
-        :: (state[me] == WAITING || state[me] == WOKEN) && !leaves -> goto look_in_line
+        :: (state[me] == WAITING || state[me] == WOKEN) && !leaves && closing ->
+            if
+            :: bug == BUG_CLOSED_STAYS_IN_LINE -> state[me] = AWAY
+            :: else -> leave(0)
+            fi;
+            UNLOCK_POOL;
+            goto gone
+        :: (state[me] == WAITING || state[me] == WOKEN) && !leaves && !closing -> goto look_in_line
         :: (state[me] == WAITING || state[me] == WOKEN) && leaves ->
             leave(BUG_GONE_KEEPS_ITS_WAKE);
             UNLOCK_POOL;
@@ -670,27 +678,28 @@ proctype closer()
     byte endpoint = 0;
     byte count = 0;
 
-    atomic {
-        LOCK_POOL;
-        closing = true;
-        d_step {
-            do
-            :: waiters > 0 ->
-                waiters--;
-                who = line[waiters];
-                state[who] = CLOSED;
-                PUT_DOWN(who);
-                line[waiters] = NOBODY
-            :: else -> break
-            od;
-            who = 0
+    /* cp_line_close: CP_WAKES at a time, between which the lock is given back; here one at a time. */
+    atomic { LOCK_POOL; closing = true }
+    do
+    :: waiters > 0 ->
+        atomic {
+            who = line[0];
+            assert(state[who] == WAITING || state[who] == WOKEN);
+            remove(who);
+            state[who] = CLOSED;
+            if
+            :: bug == BUG_CLOSE_WAKES_NOBODY
+            :: else -> PUT_DOWN(who)
+            fi;
+            who = 0;
+            UNLOCK_POOL
         }
-        UNLOCK_POOL
-    }
-    if
-    :: bug == BUG_CLOSE_WAKES_NOBODY -> wakes = 0
-    :: else -> FIRE
-    fi;
+        FIRE;
+        STEP;
+        atomic { LOCK_POOL }
+    :: else -> break
+    od;
+    UNLOCK_POOL;
     do
     :: endpoint < ENDPOINTS ->
         atomic {
