@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "acquire_busy.h"
 #include "acquire_error.h"
 #include "carry.h"
 #include "dispose.h"
@@ -51,6 +52,7 @@ static void put_back_skipped(struct cp_acquire *acquire)
 static enum course end(struct cp_acquire *acquire, connpool_status status)
 {
     acquire->connection = NULL;
+    cp_acquire_busy_leave(acquire);
     put_back_skipped(acquire);
     acquire->status = status;
     return END;
@@ -74,6 +76,12 @@ static enum course stand(const struct cp_acquire *acquire, struct connpool_wait 
 static bool is_late(const struct cp_acquire *acquire, const struct connpool_wait *wait)
 {
     return acquire->deadline <= wait->now;
+}
+
+static enum course end_closed(struct cp_acquire *acquire)
+{
+    (void)cp_error_set(&acquire->error, CONNPOOL_CLOSED, 0, "pool '%s' is closed", acquire->pool->name);
+    return end(acquire, CONNPOOL_CLOSED);
 }
 
 /* ---- SEARCH ---- */
@@ -241,12 +249,6 @@ static enum course accept_grant(struct cp_acquire *acquire)
     return go_on(acquire, CP_ACQUIRE_EVICT);
 }
 
-static enum course end_closed(struct cp_acquire *acquire)
-{
-    (void)cp_error_set(&acquire->error, CONNPOOL_CLOSED, 0, "pool '%s' is closed", acquire->pool->name);
-    return end(acquire, CONNPOOL_CLOSED);
-}
-
 /* Nothing to be had now. */
 static enum course sleep_or_help(struct cp_acquire *acquire, struct connpool_wait *wait, int64_t at)
 {
@@ -273,7 +275,7 @@ static enum course seek(struct cp_acquire *acquire, struct connpool_wait *wait)
     enum finding finding;
     int64_t at = 0;
 
-    if (!acquire->is_in_line && (acquire->waiter.waker = cp_operation_waker(&acquire->operation)) == NULL) {
+    if (acquire->waiter.waker == NULL && (acquire->waiter.waker = cp_operation_waker(&acquire->operation)) == NULL) {
         return end(acquire, cp_error_no_memory(&acquire->error, acquire->pool->name));
     }
     cp_lock_take(&acquire->pool->lock);
@@ -314,6 +316,50 @@ static enum course search(struct cp_acquire *acquire, struct connpool_wait *wait
         return go_on_with_idle(acquire);
     }
     return is_try(acquire) ? end_with_time(acquire) : seek(acquire, wait);
+}
+
+/* ---- A connection's own operation ---- */
+
+/* The caller's time is up: the operation goes on without us where somebody can drive it, and the connection feeds the
+ * pool; else it ends, without a verdict. */
+static enum course leave(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+
+    acquire->connection = NULL;
+    cp_acquire_error_timed_out(acquire);
+    if (!cp_carry_elsewhere(connection)) {
+        cp_verdict_abandoned(connection);
+    }
+    return end(acquire, CONNPOOL_TIMED_OUT);
+}
+
+/* The context closes: nobody wants the connection any more. */
+static enum course leave_closed(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+
+    acquire->connection = NULL;
+    cp_verdict_abandoned(connection);
+    return end_closed(acquire);
+}
+
+/* The operation is not done: sleep on it, or leave it. */
+static enum course stand_by(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    if (is_late(acquire, wait)) {
+        return leave(acquire);
+    }
+    if (acquire->waiter.waker == NULL) {
+        acquire->waiter.waker = cp_operation_waker(&acquire->operation);
+    }
+    if (acquire->waiter.waker != NULL) {
+        if (!cp_acquire_busy_enter(acquire) || atomic_load(&acquire->pool->context->is_closing)) {
+            return leave_closed(acquire);
+        }
+        wait->flags |= CONNPOOL_WAIT_WAKE;
+    }
+    return stand(acquire, wait);
 }
 
 /* ---- LOCAL, IDLE, CHECK: is an idle connection alive? ---- */
@@ -364,20 +410,6 @@ static enum course check_locally(struct cp_acquire *acquire, struct connpool_wai
     }
 }
 
-/* The caller's time is up while the connection's own operation runs: that goes on without us where somebody can drive
- * it, and the connection feeds the pool; else it ends, without a verdict. */
-static enum course leave(struct cp_acquire *acquire)
-{
-    struct connpool_connection *connection = acquire->connection;
-
-    acquire->connection = NULL;
-    cp_acquire_error_timed_out(acquire);
-    if (!cp_carry_elsewhere(connection)) {
-        cp_verdict_abandoned(connection);
-    }
-    return end(acquire, CONNPOOL_TIMED_OUT);
-}
-
 static enum course drive_idle(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
     struct connpool_connection *connection = acquire->connection;
@@ -387,7 +419,7 @@ static enum course drive_idle(struct cp_acquire *acquire, struct connpool_wait *
         return dead(acquire);
     }
     if (connection->blocking != NULL) {
-        return is_late(acquire, wait) ? leave(acquire) : stand(acquire, wait);
+        return stand_by(acquire, wait);
     }
     if (result == CONNPOOL_STEP_DONE || (wait->flags & CONNPOOL_WAIT_BUSY) == 0) {
         connection->idle_fd = result == CONNPOOL_STEP_DONE ? -1 : wait->fd;
@@ -395,7 +427,7 @@ static enum course drive_idle(struct cp_acquire *acquire, struct connpool_wait *
         return alive(acquire, wait);
     }
     if (!is_late(acquire, wait)) {
-        return stand(acquire, wait);
+        return stand_by(acquire, wait);
     }
     acquire->connection = NULL;
     cp_release_settle(connection);
@@ -407,7 +439,7 @@ static enum course check(struct cp_acquire *acquire, struct connpool_wait *wait)
     int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
 
     if (result == CONNPOOL_STEP_AGAIN) {
-        return is_late(acquire, wait) ? leave(acquire) : stand(acquire, wait);
+        return stand_by(acquire, wait);
     }
     return result < 0 ? dead(acquire) : start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
 }
@@ -468,7 +500,7 @@ static enum course open(struct cp_acquire *acquire, struct connpool_wait *wait)
     int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
 
     if (result == CONNPOOL_STEP_AGAIN) {
-        return is_late(acquire, wait) ? leave(acquire) : stand(acquire, wait);
+        return stand_by(acquire, wait);
     }
     if (result < 0) {
         return open_failed(acquire);
@@ -508,7 +540,7 @@ static enum course prepare(struct cp_acquire *acquire, struct connpool_wait *wai
     wait->flags = acquire->flags;
     result = cp_run_step(acquire->connection, wait, &acquire->operation);
     if (result == CONNPOOL_STEP_AGAIN) {
-        return is_late(acquire, wait) ? leave(acquire) : stand(acquire, wait);
+        return stand_by(acquire, wait);
     }
     if (result == CONNPOOL_STEP_DONE) {
         return hand_out(acquire);

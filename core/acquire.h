@@ -47,6 +47,9 @@ struct cp_acquire {
     struct cp_connection_list skipped;  /* busy, or wanting a round trip that there is no time for: CHECKING */
     bool is_in_line;                    /* as the acquirer knows: it may have been granted something since */
     bool has_waited;
+    bool was_busy; /* acquire_busy.h: the acquirer's own */
+    bool is_busy;  /* in the pool's list; guarded by the pool's lock, as the next */
+    TAILQ_ENTRY(cp_acquire) busy;
     struct cp_waiter waiter;
     /* The result. */
     connpool_status status;

@@ -47,6 +47,7 @@ static int32_t start(struct connpool_connection *connection, const struct connpo
 {
     const struct connpool_host *host = host_of(connection);
     struct cp_blocking *blocking = cp_alloc(sizeof(*blocking));
+    bool was_started;
 
     if (blocking == NULL) {
         return cp_fault_set(&connection->fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "out of memory");
@@ -55,9 +56,12 @@ static int32_t start(struct connpool_connection *connection, const struct connpo
     blocking->wait = *wait;
     cp_fault_init(&blocking->fault);
     connection->blocking = blocking;
+    was_started = connection->is_open_started;
+    connection->is_open_started = true;
     blocking->offload = host->offload_start(host, call, release, blocking, &connection->fault);
     if (blocking->offload == NULL) {
         connection->blocking = NULL;
+        connection->is_open_started = was_started;
         cp_free(blocking);
         return cp_fault_set(&connection->fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "no worker");
     }

@@ -116,6 +116,7 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
     }
     cp_lock_take(&pool->lock);
     connection->id = ++pool->next_id;
+    endpoint->was_leased_from = true;
     cp_lock_give(&pool->lock);
     atomic_store_explicit(&connection->endpoint, endpoint, memory_order_relaxed);
     fill_head(connection, endpoint);

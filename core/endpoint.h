@@ -33,6 +33,7 @@ struct cp_counters {
 
 struct connpool_endpoint {
     struct cp_lock lock;
+    bool was_leased_from; /* a stale lease may name the record: it is recycled, not freed. Guarded by the pool's lock */
     /* Guarded by lock. */
     bool is_closing; /* nothing is parked or leased any more */
     struct cp_connection_list idle[CP_CLASS_COUNT];

@@ -39,10 +39,21 @@ static struct connpool_endpoint *take_free_record(struct connpool_pool *pool)
     return endpoint;
 }
 
-static void put_free_record(struct connpool_endpoint *endpoint)
+static void free_record(struct connpool_endpoint *endpoint)
+{
+    cp_lock_fini(&endpoint->lock);
+    cp_free(endpoint);
+}
+
+/* Recycled where a stale lease may name it, else freed. */
+static void put_record(struct connpool_endpoint *endpoint)
 {
     struct connpool_pool *pool = endpoint->pool;
 
+    if (!endpoint->was_leased_from) {
+        free_record(endpoint);
+        return;
+    }
     cp_lock_take(&pool->lock);
     TAILQ_INSERT_HEAD(&pool->free_endpoints, endpoint, listed);
     cp_lock_give(&pool->lock);
@@ -113,7 +124,7 @@ static struct connpool_endpoint *new_endpoint(struct connpool_pool *pool, char *
 
     if (endpoint == NULL || name == NULL) {
         if (endpoint != NULL) {
-            put_free_record(endpoint);
+            put_record(endpoint);
         }
         cp_free(name);
         cp_options_unref(options);
@@ -127,7 +138,7 @@ static struct connpool_endpoint *new_endpoint(struct connpool_pool *pool, char *
     cp_host_init(&endpoint->host, pool->context->services);
     if (init_plugin_state(endpoint, error) != CONNPOOL_OK) {
         fini(endpoint);
-        put_free_record(endpoint);
+        put_record(endpoint);
         return NULL;
     }
     return endpoint;
@@ -263,7 +274,7 @@ static struct connpool_endpoint *find_or_add(struct connpool_pool *pool, const c
     cp_lock_give(&pool->lock);
     if (found != added) {
         fini(added);
-        put_free_record(added);
+        put_record(added);
     }
     return found;
 }
@@ -367,7 +378,7 @@ void cp_endpoints_purge(struct connpool_pool *pool, int64_t now)
     cp_lock_give(&pool->lock);
     TAILQ_FOREACH_SAFE (endpoint, &gone, lingering, next) {
         fini(endpoint);
-        put_free_record(endpoint);
+        put_record(endpoint);
     }
 }
 
@@ -381,11 +392,9 @@ void cp_endpoints_free_all(struct connpool_pool *pool)
     HASH_CLEAR(by_options, pool->by_options);
     TAILQ_FOREACH_SAFE (endpoint, &pool->endpoints, listed, next) {
         fini(endpoint);
-        cp_lock_fini(&endpoint->lock);
-        cp_free(endpoint);
+        free_record(endpoint);
     }
     TAILQ_FOREACH_SAFE (endpoint, &pool->free_endpoints, listed, next) {
-        cp_lock_fini(&endpoint->lock);
-        cp_free(endpoint);
+        free_record(endpoint);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* lease: what a lease tells of its connection. A lease that is not current any more tells nothing. */
+#include "copy_out.h"
 #include "pool.h"
 
 /* The connection, NULL: the lease holds nothing. Only its holder asks, so it stays so for the call. */
@@ -22,12 +23,13 @@ int connpool_lease_valid(const connpool_lease *lease)
 connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool_lease_info *info)
 {
     const struct connpool_connection *connection = current(lease);
+    struct connpool_lease_info full;
 
     if (connection == NULL) {
         return CONNPOOL_STALE;
     }
-    *info = (struct connpool_lease_info){
-        .size = sizeof(*info),
+    full = (struct connpool_lease_info){
+        .size = sizeof(full),
         .is_new = connection->uses == 1,
         .id = connection->id,
         .uses = connection->uses,
@@ -36,6 +38,7 @@ connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool
         .endpoint = cp_connection_endpoint(connection)->name,
         .manager = connection->pool->manager->name,
     };
+    cp_copy_out(info, info->size, &full, sizeof(full));
     return CONNPOOL_OK;
 }
 

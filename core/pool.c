@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "acquire_busy.h"
 #include "dispose.h"
 #include "endpoints.h"
 #include "error.h"
@@ -102,6 +103,7 @@ static void init_lists(struct connpool_pool *pool)
 {
     RB_INIT(&pool->due);
     RB_INIT(&pool->hungry);
+    TAILQ_INIT(&pool->busy);
     TAILQ_INIT(&pool->endpoints);
     TAILQ_INIT(&pool->lingering);
     TAILQ_INIT(&pool->free_endpoints);
@@ -195,6 +197,7 @@ void cp_pool_close(struct connpool_pool *pool, struct cp_connection_list *doomed
     cp_lock_take(&pool->lock);
     pool->is_closing = true;
     cp_line_close(pool);
+    cp_acquire_busy_wake_all(pool);
     while (doom_round(pool, doomed)) {
     }
     cp_lock_give(&pool->lock);

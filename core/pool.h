@@ -20,6 +20,7 @@ struct cp_pool_state {
 
 RB_HEAD(cp_hungry_tree, connpool_endpoint);
 TAILQ_HEAD(cp_endpoint_list, connpool_endpoint);
+TAILQ_HEAD(cp_acquire_list, cp_acquire);
 
 struct connpool_pool {
     /* Constant once the context is open. */
@@ -53,6 +54,7 @@ struct connpool_pool {
     uint64_t random;
     struct cp_due_tree due;
     struct cp_hungry_tree hungry;
+    struct cp_acquire_list busy;       /* acquires that sleep on a connection's operation (acquire_busy.h) */
     struct cp_endpoint_list endpoints; /* all in use */
     struct cp_endpoint_list lingering;
     struct cp_endpoint_list free_endpoints;

@@ -90,12 +90,10 @@ static int32_t checked(struct connpool_connection *connection, const struct conn
 static int32_t call(struct connpool_connection *connection, struct connpool_wait *wait)
 {
     cp_lock_assert_none();
-    if (connection->kind == CP_OPEN) {
-        connection->is_open_started = true;
-    }
     if (cp_run_is_blocking(connection, connection->kind)) {
         return cp_blocking_step(connection, wait);
     }
+    connection->is_open_started = true;
     return cp_run_function(connection, connection->kind)(connection->plugin_state, wait, &connection->fault);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* statistics: snapshots of sizes, counters, histograms and limits. */
-#include <string.h>
-
+#include "copy_out.h"
 #include "endpoints.h"
 #include "pool.h"
 
@@ -51,17 +50,6 @@ static void add_endpoint(struct connpool_statistics *sum, const connpool_endpoin
     cp_lock_give(&locked->lock);
 }
 
-/* What the caller's struct has room for. */
-static void copy_out(void *out, uint32_t room, const void *full, uint32_t size)
-{
-    uint32_t copied = room < size ? room : size;
-
-    if (copied >= sizeof(uint32_t)) {
-        memcpy(out, full, copied);
-        memcpy(out, &copied, sizeof(copied));
-    }
-}
-
 void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statistics *statistics)
 {
     struct connpool_pool *locked = (struct connpool_pool *)pool;
@@ -75,7 +63,7 @@ void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statist
     add_counters(&sum, &pool->retired);
     sum.waiters = atomic_load_explicit(&pool->waiters, memory_order_relaxed);
     cp_lock_give(&locked->lock);
-    copy_out(statistics, statistics->size, &sum, sizeof(sum));
+    cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
 }
 
 void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct connpool_statistics *statistics)
@@ -86,7 +74,7 @@ void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct conn
     add_endpoint(&sum, endpoint);
     sum.waiters = endpoint->waiters;
     cp_lock_give(&endpoint->pool->lock);
-    copy_out(statistics, statistics->size, &sum, sizeof(sum));
+    cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
 }
 
 void connpool_pool_histograms(const connpool_pool *pool, struct connpool_histograms *histograms)
@@ -98,7 +86,7 @@ void connpool_pool_histograms(const connpool_pool *pool, struct connpool_histogr
     copy = pool->histograms;
     cp_lock_give(&locked->lock);
     copy.size = sizeof(copy);
-    copy_out(histograms, histograms->size, &copy, sizeof(copy));
+    cp_copy_out(histograms, histograms->size, &copy, sizeof(copy));
 }
 
 static double seconds(int64_t span)
@@ -130,7 +118,7 @@ static void limits_of(const struct cp_policy *policy, struct connpool_limits *li
         .holddown = seconds(policy->holddown),
     };
 
-    copy_out(limits, limits->size, &full, sizeof(full));
+    cp_copy_out(limits, limits->size, &full, sizeof(full));
 }
 
 void connpool_pool_limits(const connpool_pool *pool, struct connpool_limits *limits)
