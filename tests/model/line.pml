@@ -44,7 +44,7 @@
 #define BUG_RESCAN_WITHOUT_LOCK 16         /* the look from the line reads the idle count without the endpoint lock */
 #define BUG_PASSED_SLOT_WAKES_NOBODY 17    /* cp_line_pass_slot without a match */
 #define BUG_WOKEN_TAKES_WITHOUT_LOCK 18    /* a woken waiter takes an idle connection before it takes the pool lock */
-#define BUG_CLOSED_STAYS_IN_LINE 19        /* a waiter that looks while close empties the line ends, and is still in it */
+#define BUG_CLOSED_STAYS_IN_LINE 19        /* who looks while close empties the line ends, still in it */
 
 c_decl {
 \#include <stdlib.h>
