@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -73,14 +74,23 @@ static socklen_t local_address(union address *address, const char *path)
     return sizeof(address->local);
 }
 
-/* A socket at the address, -1: it is taken. */
-static int bound_socket(const union address *address, socklen_t length)
+/* What a server needs that comes back to its port: the ends of its old connections do not block it. */
+static void allow_return(int fd)
 {
     int yes = 1;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
+}
+
+/* A socket at the address, -1: it is taken. */
+static int bound_socket(const union address *address, socklen_t length, bool returns)
+{
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)), 0);
+    if (returns) {
+        allow_return(fd);
+    }
     if (bind(fd, &address->any, length) == 0) {
         return fd;
     }
@@ -89,37 +99,43 @@ static int bound_socket(const union address *address, socklen_t length)
     return -1;
 }
 
-static int bind_internet(struct server_listener *listener, const char *text, uint16_t port)
+static bool bind_internet(struct server_listener *listener, const char *text, uint16_t port, bool returns)
 {
     union address address;
     socklen_t length = internet_address(&address, text, port);
 
-    listener->fd = bound_socket(&address, length);
+    listener->fd = bound_socket(&address, length, returns);
     listener->port = port;
     (void)snprintf(listener->endpoint, sizeof(listener->endpoint),
                    address.any.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text, port);
-    return listener->fd;
+    return listener->fd >= 0;
 }
 
-static void open_internet(struct server_listener *listener, const char *text, uint16_t port)
+/* A port that is nobody else's: two sockets that both may return could be bound to one until either listens. */
+static void bind_free_port(struct server_listener *listener, const char *text)
 {
-    for (int attempt = 0; port == 0 && attempt < PORT_ATTEMPTS; attempt++) {
-        if (bind_internet(listener, text, server_listener_random_port()) >= 0) {
+    for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+        if (bind_internet(listener, text, server_listener_random_port(), false)) {
             return;
         }
     }
-    assert_true(bind_internet(listener, text, port) >= 0);
+    fail_msg("no free port");
 }
 
 void server_listener_open(struct server_listener *listener, const char *address, uint16_t port, int backlog)
 {
-    open_internet(listener, address, port);
+    if (port == 0) {
+        bind_free_port(listener, address);
+        allow_return(listener->fd);
+    } else {
+        assert_true(bind_internet(listener, address, port, true));
+    }
     assert_int_equal(listen(listener->fd, backlog), 0);
 }
 
 void server_listener_open_deaf(struct server_listener *listener)
 {
-    open_internet(listener, "127.0.0.1", 0);
+    bind_free_port(listener, "127.0.0.1");
 }
 
 void server_listener_open_unix(struct server_listener *listener, const char *path, int backlog)
@@ -130,7 +146,7 @@ void server_listener_open_unix(struct server_listener *listener, const char *pat
     if (path[0] != '@') {
         (void)unlink(path);
     }
-    listener->fd = bound_socket(&address, length);
+    listener->fd = bound_socket(&address, length, false);
     assert_true(listener->fd >= 0);
     listener->port = 0;
     (void)snprintf(listener->endpoint, sizeof(listener->endpoint), "%s", path);
