@@ -158,6 +158,7 @@ void output_bar(enum output_style style, int64_t value, int64_t most)
         return;
     }
     eighths = eighths > 0 ? eighths : 1;
+    eighths = eighths < 8 && !is_utf8 ? 8 : eighths;
     printf("  %s", on(style));
     for (; eighths >= 8; eighths -= 8) {
         (void)fputs(is_utf8 ? "█" : "#", stdout);

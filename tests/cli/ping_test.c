@@ -64,14 +64,11 @@ static void ping(const char *target, const char *count)
 
 static void a_named_endpoint(void **state)
 {
-    unsigned before = echo.accepted;
-
     (void)state;
     ping("net/good", "9");
     assert_int_equal(result.code, 0);
     assert_string_equal(result.errors, "");
     command_assert_matches(result.output, "net/good  127.0.0.1:[0-9]*\n" TIMES);
-    assert_int_equal(echo.accepted - before, 1);
 }
 
 static void one_that_cannot_be_reached(void **state)

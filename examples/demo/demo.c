@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * demo: what a pool does for a program, on two real servers. `./dev demo` starts the servers and runs it as
+ *
+ *     demo CONFIGURATION KILL-COMMAND START-COMMAND
+ *
+ * where the two commands end and start the web server.
+ */
+#include <connpool/connpool.h>
+#include <connpool/tcp.h>
+#include <connpool/unix.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "chart.h"
+#include "requests.h"
+
+#define THREADS         8
+#define REQUESTS        1000 /* of each thread to each server */
+#define SAMPLES         300
+#define PHASE           10        /* ticks that the server is up, down, and up again */
+#define TICK            100000000 /* ns */
+#define PAUSE           2000000   /* ns, after a refusal */
+#define ACQUIRE_TIMEOUT 2000      /* ms */
+
+/* One pool, and how to talk to its server. */
+struct service {
+    const char *pool, *endpoint;
+    int (*descriptor)(const connpool_lease *lease);
+    int (*request)(int fd);
+    connpool_endpoint *handle;
+};
+
+static struct service web = {"web", "nginx", connpool_tcp, requests_http, NULL};
+static struct service cache = {"cache", "redis", connpool_unix, requests_redis, NULL};
+static struct service *const services[] = {&web, &cache};
+
+/* What the threads of the third part tell. */
+static atomic_ulong answered, refused;
+static atomic_bool is_over;
+
+static int64_t now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void pause_for(int64_t nanoseconds)
+{
+    const struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+
+    (void)nanosleep(&time, NULL);
+}
+
+/* All that working with a pool takes: acquire, use, release, or discard what is broken. */
+static bool ask(const struct service *service, connpool_error *error)
+{
+    connpool_lease lease;
+
+    if (connpool_endpoint_acquire(service->handle, ACQUIRE_TIMEOUT, &lease, error) != CONNPOOL_OK) {
+        return false;
+    }
+    if (service->request(service->descriptor(&lease)) != 0) {
+        (void)connpool_discard(&lease);
+        error->text[0] = '\0';
+        return false;
+    }
+    (void)connpool_release(&lease);
+    return true;
+}
+
+static struct connpool_statistics statistics_of(const struct service *service)
+{
+    struct connpool_statistics statistics = {.size = sizeof(statistics)};
+
+    connpool_endpoint_statistics(service->handle, &statistics);
+    return statistics;
+}
+
+/* ---- 1: many threads, few connections ---- */
+
+static void *work(void *argument)
+{
+    connpool_error error;
+
+    (void)argument;
+    for (int i = 0; i < REQUESTS; i++) {
+        (void)ask(&web, &error);
+        (void)ask(&cache, &error);
+    }
+    return NULL;
+}
+
+static void run_threads(void *(*run)(void *), pthread_t threads[THREADS])
+{
+    for (int i = 0; i < THREADS; i++) {
+        if (pthread_create(&threads[i], NULL, run, NULL) != 0) {
+            (void)fputs("demo: no thread can be started\n", stderr);
+            exit(EXIT_FAILURE);
+        }
+    }
+}
+
+static void join_threads(pthread_t threads[THREADS])
+{
+    for (int i = 0; i < THREADS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+}
+
+static void show_sharing(void)
+{
+    pthread_t threads[THREADS];
+    int64_t start = now();
+
+    chart_heading(1, "8 threads, 16000 requests, at most 4 connections to each server");
+    run_threads(work, threads);
+    join_threads(threads);
+    for (size_t i = 0; i < 2; i++) {
+        struct connpool_statistics statistics = statistics_of(services[i]);
+
+        chart_count(services[i]->pool, "opened", statistics.opened, statistics.acquired, 0);
+        chart_count("", "reused", statistics.reused, statistics.acquired, 1);
+    }
+    chart_note("done in %.2f seconds", (double)(now() - start) / 1e9);
+}
+
+/* ---- 2: what a new connection costs, and a pooled one ---- */
+
+static int compare(const void *one, const void *other)
+{
+    const int64_t *left = one, *right = other;
+
+    return (*left > *right) - (*left < *right);
+}
+
+/* The median time until a connection is there; drained: where none is idle, so that each acquire has to connect. */
+static int64_t time_acquire(const struct service *service, bool drained)
+{
+    int64_t times[SAMPLES];
+    connpool_lease lease;
+    size_t count = 0;
+
+    for (int i = 0; i < SAMPLES; i++) {
+        int64_t start;
+
+        if (drained) {
+            connpool_endpoint_drain(service->handle);
+        }
+        start = now();
+        if (connpool_endpoint_acquire(service->handle, ACQUIRE_TIMEOUT, &lease, NULL) == CONNPOOL_OK) {
+            times[count++] = now() - start;
+            (void)connpool_release(&lease);
+        }
+    }
+    qsort(times, count, sizeof(times[0]), compare);
+    return count > 0 ? times[count / 2] : 0;
+}
+
+static void show_times(void)
+{
+    int64_t opened[2], reused[2], most = 0;
+
+    chart_heading(2, "The time until a connection is there: a new one, a pooled one");
+    for (size_t i = 0; i < 2; i++) {
+        opened[i] = time_acquire(services[i], true);
+        reused[i] = time_acquire(services[i], false);
+        most = opened[i] > most ? opened[i] : most;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        chart_time(services[i]->pool, "connect", opened[i], most, 0);
+        chart_time("", "reuse", reused[i], most, 1);
+    }
+    chart_note("medians of %d, on one machine: over a network, or with a login, connecting takes far longer", SAMPLES);
+}
+
+/* ---- 3: a server dies and comes back ---- */
+
+static char refusal[sizeof(((connpool_error *)NULL)->text)]; /* written by the first thread that is refused */
+static atomic_flag has_refusal = ATOMIC_FLAG_INIT;
+static atomic_llong first_answer; /* when, after `answered` was set to 0; 0: none yet */
+
+static void *keep_asking(void *argument)
+{
+    connpool_error error;
+
+    (void)argument;
+    while (!atomic_load(&is_over)) {
+        if (ask(&web, &error)) {
+            long long none = 0;
+
+            (void)atomic_compare_exchange_strong(&first_answer, &none, now());
+            atomic_fetch_add(&answered, 1);
+            continue;
+        }
+        if (error.text[0] != '\0' && !atomic_flag_test_and_set(&has_refusal)) {
+            (void)snprintf(refusal, sizeof(refusal), "%s", error.text);
+        }
+        atomic_fetch_add(&refused, 1);
+        pause_for(PAUSE);
+    }
+    return NULL;
+}
+
+static void show_ticks(unsigned long *most)
+{
+    for (int i = 0; i < PHASE; i++) {
+        unsigned long count;
+
+        atomic_store(&answered, 0);
+        pause_for(TICK);
+        count = atomic_load(&answered);
+        *most = count > *most ? count : *most;
+        chart_tick(count, *most);
+    }
+}
+
+static void order(const char *command)
+{
+    if (system(command) != 0) {
+        (void)fprintf(stderr, "demo: this failed: %s\n", command);
+        exit(EXIT_FAILURE);
+    }
+}
+
+static void show_recovery(const char *kill_command, const char *start_command)
+{
+    pthread_t threads[THREADS];
+    unsigned long most = 0;
+    int64_t started;
+
+    chart_heading(3, "nginx is killed, and started again: requests in each tenth of a second");
+    printf("    ");
+    run_threads(keep_asking, threads);
+    show_ticks(&most);
+    order(kill_command);
+    show_ticks(&most);
+    atomic_store(&first_answer, 0);
+    started = now();
+    order(start_command);
+    show_ticks(&most);
+    atomic_store(&is_over, true);
+    join_threads(threads);
+    printf("\n    up        killed    up again\n");
+    chart_note("%lu attempts failed, each at once and with its cause: %s", atomic_load(&refused), refusal);
+    chart_note("first answer %.1f ms after the start command was given",
+               (double)(atomic_load(&first_answer) - started) / 1e6);
+}
+
+/* ---- 4: what the pools counted ---- */
+
+static void show_statistics(void)
+{
+    chart_heading(4, "What the pools counted");
+    printf("    %-7s%9s%9s%9s%9s%9s%9s%9s\n", "", "acquired", "reused", "opened", "waited", "failed", "lost", "idle");
+    for (size_t i = 0; i < 2; i++) {
+        struct connpool_statistics s = statistics_of(services[i]);
+        uint64_t lost = s.ended[CONNPOOL_REASON_DEAD] + s.ended[CONNPOOL_REASON_DISCARDED];
+
+        printf("    %-7s%9llu%9llu%9llu%9llu%9llu%9llu%9llu\n", services[i]->pool, (unsigned long long)s.acquired,
+               (unsigned long long)s.reused, (unsigned long long)s.opened, (unsigned long long)s.waited,
+               (unsigned long long)s.failed, (unsigned long long)lost,
+               (unsigned long long)(s.idle_base + s.idle_extra));
+    }
+}
+
+static void get_handles(connpool *context)
+{
+    for (size_t i = 0; i < 2; i++) {
+        connpool_pool *pool = connpool_pool_get(context, services[i]->pool);
+        connpool_error error = {.text = "no such pool"};
+
+        if (pool == NULL ||
+            connpool_endpoint_get(pool, services[i]->endpoint, &services[i]->handle, &error) != CONNPOOL_OK) {
+            (void)fprintf(stderr, "demo: %s: %s\n", services[i]->pool, error.text);
+            exit(EXIT_FAILURE);
+        }
+    }
+}
+
+/* Everything is closed, or somebody still has a lease. */
+static int close_all(connpool *context)
+{
+    size_t leased;
+
+    for (size_t i = 0; i < 2; i++) {
+        connpool_endpoint_put(services[i]->handle);
+    }
+    if (connpool_close(context, ACQUIRE_TIMEOUT, &leased) != CONNPOOL_OK) {
+        (void)fprintf(stderr, "demo: %zu leases are still out\n", leased);
+        return EXIT_FAILURE;
+    }
+    chart_note("closed, no connection is left");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    /* The plugins of a build tree, whoever it belongs to. A program that is installed opens with connpool_open. */
+    struct connpool_options options = {.size = sizeof(options), .flags = CONNPOOL_OPEN_TRUST_ANY_OWNER};
+    connpool_error error;
+    connpool *context;
+
+    if (argc != 4) {
+        (void)fputs("usage: demo CONFIGURATION KILL-COMMAND START-COMMAND (./dev demo does it all)\n", stderr);
+        return 2;
+    }
+    chart_init();
+    options.path = argv[1];
+    context = connpool_open_with(&options, &error);
+    if (context == NULL) {
+        (void)fprintf(stderr, "demo: %s\n", error.text);
+        return EXIT_FAILURE;
+    }
+    get_handles(context);
+    show_sharing();
+    show_times();
+    show_recovery(argv[2], argv[3]);
+    show_statistics();
+    return close_all(context);
+}

@@ -1,0 +1,49 @@
+#!/bin/sh
+# demo.sh BUILD: the demo ends well, shows what it promises, recovers, and leaves nothing behind, also when it is stopped.
+set -eu
+build=$1
+LC_ALL=C
+export LC_ALL
+folder=$(mktemp -d /tmp/cp.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+complain()
+{
+    echo "$1"
+    failed=1
+}
+
+nothing_left()
+{
+    mkdir "$folder/tmp" 2>/dev/null || :
+    [ -z "$(ls "$folder/tmp")" ] || complain "$1: files are left: $(ls "$folder/tmp")"
+    ! pgrep -f "$folder/tmp" || complain "$1: processes are left"
+}
+
+mkdir "$folder/tmp"
+TMPDIR=$folder/tmp examples/demo/run "$build" >"$folder/shown" 2>&1 || complain "the demo failed"
+nothing_left "after its end"
+for line in \
+    '^    web    opened *[0-9]+ ' \
+    '^           reused *[0-9]+ ' \
+    '^    cache  connect *[0-9.]+ us ' \
+    '^           reuse *[0-9.]+ us ' \
+    '^    #+\.+#+$' \
+    'attempts failed, each at once and with its cause: pool' \
+    'first answer [0-9.]+ ms after' \
+    '^    web( +[0-9]+){7}$' \
+    'closed, no connection is left'; do
+    grep -qE -- "$line" "$folder/shown" || complain "this is not shown: $line"
+done
+! awk 'length > 80 { exit 1 }' "$folder/shown" && complain "a line is longer than 80 columns"
+! grep -q "$(printf '\033')" "$folder/shown" || complain "there is colour in a file"
+
+# As Ctrl-C does: the signal goes to the script and to what it started.
+result=0
+TMPDIR=$folder/tmp timeout --signal INT 2 examples/demo/run "$build" >"$folder/stopped" 2>&1 || result=$?
+[ $result -eq 124 ] || complain "the demo was not stopped in the middle: $result"
+nothing_left "after Ctrl-C"
+
+[ $failed -eq 0 ] || cat "$folder/shown" "$folder/stopped"
+exit $failed
