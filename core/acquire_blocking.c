@@ -174,6 +174,7 @@ connpool_status connpool_try_acquire(connpool_endpoint *endpoint, connpool_lease
 connpool_status connpool_acquire(connpool_pool *pool, const char *name, int timeout_ms, connpool_lease *lease,
                                  connpool_error *error)
 {
+    struct connpool *context = pool->context;
     struct connpool_endpoint *endpoint;
     connpool_error why;
     connpool_status status;
@@ -185,8 +186,11 @@ connpool_status connpool_acquire(connpool_pool *pool, const char *name, int time
     if (endpoint == NULL) {
         return error != NULL ? error->status : why.status;
     }
+    /* The context may close meanwhile, but not go before the endpoint is put. */
+    cp_context_ref(context);
     status = connpool_endpoint_acquire(endpoint, timeout_ms, lease, error);
     cp_endpoints_put(endpoint);
+    cp_context_unref(context);
     return status;
 }
 
