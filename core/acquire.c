@@ -302,6 +302,12 @@ static enum course seek(struct cp_acquire *acquire, struct connpool_wait *wait)
     }
 }
 
+/* Nothing that needs no round trip: none is there, or none is given any more. */
+static enum course end_try(struct cp_acquire *acquire)
+{
+    return atomic_load(&acquire->pool->context->is_closing) ? end_closed(acquire) : end_with_time(acquire);
+}
+
 static enum course search(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
     struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
@@ -315,7 +321,7 @@ static enum course search(struct cp_acquire *acquire, struct connpool_wait *wait
     if (is_found) {
         return go_on_with_idle(acquire);
     }
-    return is_try(acquire) ? end_with_time(acquire) : seek(acquire, wait);
+    return is_try(acquire) ? end_try(acquire) : seek(acquire, wait);
 }
 
 /* ---- A connection's own operation ---- */
