@@ -46,6 +46,21 @@ void cp_context_unref(struct connpool *context)
     }
 }
 
+void cp_context_drive(struct connpool *context, struct cp_loop *loop)
+{
+    struct cp_driven_loop driven = {.loop = loop};
+
+    cp_lock_take(&context->lock);
+    LIST_INSERT_HEAD(&context->driven_loops, &driven, entry);
+    cp_lock_give(&context->lock);
+    while (cp_loop_count(loop) != 0) {
+        cp_loop_run(loop, 0);
+    }
+    cp_lock_take(&context->lock);
+    LIST_REMOVE(&driven, entry);
+    cp_lock_give(&context->lock);
+}
+
 void cp_context_connection_ended(struct connpool *context)
 {
     if (atomic_fetch_sub(&context->connections, 1) == 1 && atomic_load(&context->is_closing)) {
@@ -236,8 +251,15 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
 
 void connpool_clock_moved(connpool *context)
 {
+    const struct cp_driven_loop *driven;
+
     cp_sleepers_kick(context->sleepers);
     cp_loop_kick(context->closing_loop);
+    cp_lock_take(&context->lock);
+    LIST_FOREACH (driven, &context->driven_loops, entry) {
+        cp_loop_kick(driven->loop);
+    }
+    cp_lock_give(&context->lock);
     cp_collector_kick_of(context);
 }
 

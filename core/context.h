@@ -6,6 +6,7 @@
 #ifndef CP_CONTEXT_H
 #define CP_CONTEXT_H
 
+#include <bsd/sys/queue.h>
 #include <connpool/connpool.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,6 +19,12 @@
 #include "loop.h"
 
 struct cp_collector;
+
+/* A loop that a thread drives for its own closes; told when a replaced clock moves. */
+struct cp_driven_loop {
+    struct cp_loop *loop;
+    LIST_ENTRY(cp_driven_loop) entry;
+};
 
 struct connpool {
     struct cp_clock clock;
@@ -36,12 +43,17 @@ struct connpool {
     struct cp_loop *closing_loop; /* made with the context, so that a lack of descriptors cannot stop a close */
 
     struct cp_lock lock;
-    bool is_closing_driven; /* guarded by lock: connpool_close waits, and drives its loop */
+    /* Guarded by lock. */
+    bool is_closing_driven; /* connpool_close waits, and drives its loop */
+    LIST_HEAD(, cp_driven_loop) driven_loops;
 };
 
 void cp_context_ref(struct connpool *context);
 /* The last one frees. No lock held. */
 void cp_context_unref(struct connpool *context);
+
+/* Run a loop until it has no task. May wait. */
+void cp_context_drive(struct connpool *context, struct cp_loop *loop);
 
 /* A connection became FREE: connpool_close may be waiting for the last. No lock held. */
 void cp_context_connection_ended(struct connpool *context);

@@ -72,8 +72,8 @@ static void drive_together(struct connpool *context, struct cp_connection_list *
             cp_carry_here(connection);
         }
     }
-    while (loop != NULL && cp_loop_count(loop) != 0) {
-        cp_loop_run(loop, 0);
+    if (loop != NULL) {
+        cp_context_drive(context, loop);
     }
     cp_loop_free(loop);
 }
