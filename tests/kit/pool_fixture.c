@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "token.h"
+
 static void write_log(void *argument, int32_t level, const char *text)
 {
     struct pool_fixture *fixture = argument;
@@ -39,6 +41,19 @@ static struct connpool_options options_of(struct pool_fixture *fixture, const ch
     return options;
 }
 
+/* More tokens than any test needs: their table never shrinks. */
+static void warm_tokens(void)
+{
+    static uint64_t tokens[2048];
+
+    for (size_t i = 0; i < 2048; i++) {
+        tokens[i] = cp_token_new();
+    }
+    for (size_t i = 0; i < 2048; i++) {
+        cp_token_free(tokens[i]);
+    }
+}
+
 /* What the process keeps for ever is taken by a first pool of each manager. */
 static void warm(void)
 {
@@ -52,6 +67,7 @@ static void warm(void)
     }
     is_warm = true;
     failing_allocator_install();
+    warm_tokens();
     for (uint32_t i = 0; i < count; i++) {
         char json[160];
         connpool_lease lease;

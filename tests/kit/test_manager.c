@@ -56,6 +56,7 @@ static char owners[MOST_RECORDS][24]; /* endpoint by connection number */
 
 static struct endpoint_count endpoints[MOST_ENDPOINTS];
 static size_t endpoint_count;
+static _Atomic uint32_t epoch;
 static size_t live, most, destroyed;
 static uint32_t last_number;
 static _Atomic uint64_t calls[TEST_OPERATIONS];
@@ -113,7 +114,10 @@ void test_manager_reset(void)
     memset(owners, 0, sizeof(owners));
     memset(endpoints, 0, sizeof(endpoints));
     endpoint_count = 0;
-    most = destroyed = 0;
+    TAILQ_INIT(&connections);
+    epoch++;
+    live = most = destroyed = 0;
+    endpoint_states = pool_states = 0;
     last_number = 0;
     for (size_t i = 0; i < TEST_OPERATIONS; i++) {
         calls[i] = 0;
@@ -122,9 +126,6 @@ void test_manager_reset(void)
     wake_count = 0;
     blocks = true;
     breaches = 0;
-    if (live != 0) {
-        test_manager_breach("%zu connections live at the beginning of a test", live);
-    }
     test_manager_unlock();
 }
 
@@ -273,6 +274,7 @@ void test_manager_born(struct test_state *state)
     struct endpoint_count *endpoint;
 
     test_manager_lock();
+    state->epoch = epoch;
     state->connection.number = ++last_number;
     if (last_number < MOST_RECORDS) {
         (void)snprintf(owners[last_number], sizeof(owners[0]), "%s", state->connection.endpoint);
@@ -293,6 +295,10 @@ void test_manager_died(struct test_state *state)
     struct endpoint_count *endpoint;
 
     test_manager_lock();
+    if (state->epoch != epoch) {
+        test_manager_unlock();
+        return;
+    }
     TAILQ_REMOVE(&connections, state, live);
     live--;
     destroyed++;
@@ -349,14 +355,23 @@ size_t test_manager_destroyed(void)
     return result;
 }
 
-void test_manager_count_endpoint(int change)
+uint32_t test_manager_epoch(void)
 {
-    atomic_fetch_add(&endpoint_states, change);
+    return atomic_load(&epoch);
 }
 
-void test_manager_count_pool(int change)
+void test_manager_count_endpoint(uint32_t of_epoch, int change)
 {
-    atomic_fetch_add(&pool_states, change);
+    if (of_epoch == test_manager_epoch()) {
+        atomic_fetch_add(&endpoint_states, change);
+    }
+}
+
+void test_manager_count_pool(uint32_t of_epoch, int change)
+{
+    if (of_epoch == test_manager_epoch()) {
+        atomic_fetch_add(&pool_states, change);
+    }
 }
 
 size_t test_manager_endpoints(void)

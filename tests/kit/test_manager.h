@@ -93,7 +93,8 @@ struct test_connection {
     char endpoint[24];
 };
 
-/* Forget everything: all operations succeed at once, nothing recorded, numbers begin at 1. No connection may live. */
+/* Forget everything: all operations succeed at once, nothing recorded, numbers begin at 1. What lives still (a failed
+ * test left it) is not counted any more. */
 void test_manager_reset(void);
 /* The tables, for connpool_options. */
 const struct connpool_manager *const *test_manager_tables(uint32_t *count);

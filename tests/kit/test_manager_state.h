@@ -13,6 +13,7 @@
 struct test_state {
     struct connpool_head head;
     uint32_t magic; /* TEST_ALIVE from the first step of open to destroy */
+    uint32_t epoch; /* the reset that it was opened after: what a failed test has left counts no more */
     int32_t phase;
     int32_t running; /* the operation that answered again, -1: none */
     atomic_int inside;
@@ -37,9 +38,11 @@ void test_manager_set_deadline(enum test_operation operation, int64_t deadline);
 /* A connection's open starts (it gets its number), it is destroyed. */
 void test_manager_born(struct test_state *state);
 void test_manager_died(struct test_state *state);
-/* Endpoint and pool states come (+1) and go (-1). */
-void test_manager_count_endpoint(int change);
-void test_manager_count_pool(int change);
+/* Counts the resets. */
+uint32_t test_manager_epoch(void);
+/* Endpoint and pool states of an epoch come (+1) and go (-1). */
+void test_manager_count_endpoint(uint32_t epoch, int change);
+void test_manager_count_pool(uint32_t epoch, int change);
 /* Keep a wake for test_manager_wake. */
 void test_manager_keep_wake(const struct connpool_host *host, uint64_t token);
 /* Wait until test_manager_unblock. */

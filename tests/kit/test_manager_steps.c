@@ -22,6 +22,7 @@ struct test_options {
 struct test_parent {
     struct connpool_head head;
     uint32_t magic;
+    uint32_t epoch;
 };
 
 #define ENDPOINT_MAGIC UINT32_C(0x656e6470)
@@ -398,14 +399,14 @@ static int32_t pool_init(void *pool, struct connpool_fault *fault)
     (void)fault;
     state->magic = POOL_MAGIC;
     check_head(&state->head, 0, "pool");
-    test_manager_count_pool(1);
+    state->epoch = test_manager_epoch();
+    test_manager_count_pool(state->epoch, 1);
     return 0;
 }
 
 static void pool_fini(void *pool)
 {
-    (void)pool;
-    test_manager_count_pool(-1);
+    test_manager_count_pool(((struct test_parent *)pool)->epoch, -1);
 }
 
 static int32_t endpoint_init(void *endpoint, struct connpool_fault *fault)
@@ -415,7 +416,8 @@ static int32_t endpoint_init(void *endpoint, struct connpool_fault *fault)
 
     state->magic = ENDPOINT_MAGIC;
     check_head(&state->head, POOL_MAGIC, "endpoint");
-    test_manager_count_endpoint(1);
+    state->epoch = test_manager_epoch();
+    test_manager_count_endpoint(state->epoch, 1);
     if (options != NULL && options->flavour != NULL && strcmp(options->flavour, "broken") == 0) {
         fault->error_class = CONNPOOL_ERROR_CONFIGURATION;
         (void)snprintf(fault->text, sizeof(fault->text), "no endpoint of that flavour");
@@ -429,7 +431,7 @@ static void endpoint_fini(void *endpoint)
     struct test_parent *state = endpoint;
 
     state->magic = 0;
-    test_manager_count_endpoint(-1);
+    test_manager_count_endpoint(state->epoch, -1);
 }
 
 static int32_t parse_endpoint(const char *text, connpool_set_fn *set, void *context, struct connpool_fault *fault)

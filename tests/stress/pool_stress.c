@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool_stress: random operations of many threads on a few endpoints: acquires with limits of 0 to 2 µs among longer and
+ * endless ones, releases, discards, evictions, drains, maintenance, run-time endpoints, and contexts that are closed
+ * under load. Two rules hold at every instant: no connection is in two hands, and there are never more than max_size
+ * and total_max_size (failures.md 4.5, C1, C3-C10, C13, C14, C17, C24; design.md, Semantics 1, 2, 3, 8, 9, 11).
+ *
+ * The limits of microseconds are made by a clock that another thread moves on a millisecond at a time, as fast as it
+ * can; every other context has the system's clock. CONNPOOL_STRESS_OPERATIONS and CONNPOOL_STRESS_SEED replace the
+ * number of operations and the seed, which is printed when the test fails.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "pool_fixture.h"
+
+#define THREADS          10
+#define NAMES            5
+#define OPERATIONS       1200000 /* of all threads and contexts together */
+#define SLOW_OPERATIONS  60000   /* under a sanitizer */
+#define PER_CONTEXT      20000
+#define PER_REAL_CONTEXT 3000 /* with the system's clock, by which a limit of a millisecond is long */
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define DEFAULT_OPERATIONS SLOW_OPERATIONS
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define DEFAULT_OPERATIONS SLOW_OPERATIONS
+#endif
+#endif
+#ifndef DEFAULT_OPERATIONS
+#define DEFAULT_OPERATIONS OPERATIONS
+#endif
+
+static const char *const names[NAMES] = {"a", "b", "c", "d", "e"};
+
+static uint64_t seed;
+static char breach[256];
+static atomic_int breaches;
+
+/* The pool's limits in this round. */
+static struct {
+    unsigned max_size, total, min_idle;
+} limits;
+static bool time_is_real; /* then nothing takes long */
+
+struct worker {
+    struct pool_fixture *fixture;
+    connpool_endpoint *endpoints[NAMES];
+    uint64_t random;
+    uint64_t operations;
+    atomic_bool is_done;
+    pthread_t thread;
+};
+
+static _Atomic int64_t operations_left;
+
+static void broken(const char *what, uint64_t value)
+{
+    if (atomic_fetch_add(&breaches, 1) == 0) {
+        (void)snprintf(breach, sizeof(breach), "%s (%llu)", what, (unsigned long long)value);
+    }
+}
+
+/* xorshift64* (Vigna 2016) */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * UINT64_C(2685821657736338717);
+}
+
+static uint64_t below(uint64_t *state, uint64_t limit)
+{
+    return (next_random(state) >> 33) % limit;
+}
+
+/* What the plugin answers: mostly well, in every thread by its own random numbers. */
+static struct test_behaviour choose(enum test_operation operation, const struct test_connection *connection)
+{
+    static _Thread_local uint64_t random;
+    static _Atomic uint64_t thread_count;
+    uint64_t dice;
+
+    (void)connection;
+    if (random == 0) {
+        random = seed * 7919 + 104729 * (atomic_fetch_add(&thread_count, 1) + 1);
+    }
+    dice = below(&random, 1000);
+    switch (operation) {
+    case TEST_OPEN:
+        return dice < 30    ? test_fails(CONNPOOL_ERROR_REFUSED)
+               : dice < 60  ? test_slow(MILLISECONDS(1))
+               : dice < 65  ? test_fails(time_is_real ? CONNPOOL_ERROR_TRANSIENT : CONNPOOL_ERROR_RESOURCE_REMOTE)
+               : dice == 65 ? test_garbage(77)
+                            : test_ok();
+    case TEST_CHECK:
+        return dice < 30 ? test_fails(CONNPOOL_ERROR_CLOSED) : dice < 60 ? test_slow(MILLISECONDS(1)) : test_ok();
+    case TEST_PREPARE:
+        return dice < 5 ? test_fails(CONNPOOL_ERROR_PROTOCOL) : test_ok();
+    case TEST_RESET:
+        return dice < 10 ? test_fails(CONNPOOL_ERROR_PROTOCOL) : dice < 25 ? test_slow(MILLISECONDS(1)) : test_ok();
+    case TEST_IDLE:
+        return dice < 5    ? test_fails(CONNPOOL_ERROR_CLOSED)
+               : dice < 10 ? (struct test_behaviour){.kind = TEST_BUSY, .delay = MILLISECONDS(1)}
+                           : test_ok();
+    case TEST_CLOSE:
+        return dice < 50 ? test_slow(MILLISECONDS(1)) : test_ok();
+    default:
+        return test_ok();
+    }
+}
+
+static void check_numbers(const struct connpool_statistics *numbers, unsigned limit)
+{
+    if (numbers_size(numbers) > limit) {
+        broken("a snapshot shows more connections than the limit", numbers_size(numbers));
+    }
+}
+
+static void look(struct worker *worker, uint64_t which)
+{
+    struct connpool_statistics numbers = {.size = sizeof(numbers)};
+
+    if (which < NAMES) {
+        connpool_endpoint_statistics(worker->endpoints[which], &numbers);
+        check_numbers(&numbers, limits.max_size);
+        if (test_manager_most(names[which]) > limits.max_size) {
+            broken("an endpoint held more than max_size", test_manager_most(names[which]));
+        }
+    } else {
+        connpool_pool_statistics(worker->fixture->pool, &numbers);
+        check_numbers(&numbers, limits.total);
+    }
+    if (test_manager_most(NULL) > limits.total) {
+        broken("the pool held more than total_max_size", test_manager_most(NULL));
+    }
+}
+
+static void use(struct worker *worker, connpool_lease *lease)
+{
+    struct test_connection *connection = connpool_lease_native(lease, TEST_CONNECTION_TYPE);
+    connpool_lease copy = *lease;
+    connpool_status status;
+
+    if (connection == NULL) {
+        broken("a lease without a connection", 0);
+        return;
+    }
+    if (atomic_fetch_add(&connection->holders, 1) != 0) {
+        broken("a connection in two hands", connection->number);
+    }
+    for (uint64_t turns = below(&worker->random, 4); turns > 1; turns--) {
+        sched_yield();
+    }
+    if (atomic_fetch_sub(&connection->holders, 1) != 1) {
+        broken("a connection in two hands", connection->number);
+    }
+    status = below(&worker->random, 20) == 0 ? connpool_discard(lease) : connpool_release(lease);
+    if (status != CONNPOOL_OK) {
+        broken("a release failed", status);
+    }
+    if (below(&worker->random, 16) == 0 && !atomic_load(&worker->fixture->is_closing) &&
+        connpool_release(&copy) != CONNPOOL_STALE) {
+        broken("a second release had an effect", 0);
+    }
+}
+
+/* A limit: mostly 0 to 2 ms, which are as many µs by the fast clock. */
+static int random_limit(struct worker *worker)
+{
+    uint64_t dice = below(&worker->random, 100);
+
+    if (dice < 60) {
+        return (int)below(&worker->random, 3);
+    }
+    return dice < 90 ? (int)below(&worker->random, time_is_real ? 4 : 50) : CONNPOOL_WAIT_FOREVER;
+}
+
+static connpool_status acquire(struct worker *worker, connpool_lease *lease)
+{
+    uint64_t endpoint = below(&worker->random, NAMES), count = 1 + below(&worker->random, NAMES - endpoint);
+
+    if (below(&worker->random, 10) == 0) {
+        return connpool_acquire_any(&worker->endpoints[endpoint], count, random_limit(worker), lease, NULL);
+    }
+    if (below(&worker->random, 10) == 0) {
+        return connpool_acquire(worker->fixture->pool, names[endpoint], random_limit(worker), lease, NULL);
+    }
+    return connpool_endpoint_acquire(worker->endpoints[endpoint], random_limit(worker), lease, NULL);
+}
+
+static bool acquire_and_use(struct worker *worker)
+{
+    connpool_lease lease = CONNPOOL_LEASE_NONE;
+    connpool_status status = acquire(worker, &lease);
+
+    switch (status) {
+    case CONNPOOL_OK:
+        use(worker, &lease);
+        return true;
+    case CONNPOOL_TIMED_OUT:
+    case CONNPOOL_FAILED:
+        return true;
+    case CONNPOOL_CLOSED:
+        if (!atomic_load(&worker->fixture->is_closing)) {
+            broken("an acquire was refused as closed", 0);
+        }
+        return false;
+    default:
+        broken("an acquire ended with an unexpected status", status);
+        return false;
+    }
+}
+
+static bool operate(struct worker *worker)
+{
+    uint64_t dice = below(&worker->random, 1000);
+    connpool_endpoint *endpoint;
+    char name[24];
+
+    if (dice < 970) {
+        return acquire_and_use(worker);
+    }
+    if (dice < 990) {
+        look(worker, below(&worker->random, NAMES + 1));
+    } else if (dice < 994) {
+        (void)snprintf(name, sizeof(name), "r%u", (unsigned)below(&worker->random, 20));
+        if (connpool_endpoint_get(worker->fixture->pool, name, &endpoint, NULL) == CONNPOOL_OK) {
+            connpool_endpoint_put(endpoint);
+        }
+    } else if (dice < 998) {
+        connpool_endpoint_drain(worker->endpoints[below(&worker->random, NAMES)]);
+    } else {
+        connpool_pool_drain(worker->fixture->pool);
+    }
+    return true;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+
+    while (atomic_fetch_sub(&operations_left, 1) > 0 && atomic_load(&breaches) == 0 && operate(worker)) {
+        worker->operations++;
+    }
+    atomic_store(&worker->is_done, true);
+    return NULL;
+}
+
+/* Moves the virtual clock as fast as it can. */
+struct ticker {
+    struct pool_fixture *fixture;
+    atomic_bool ends;
+    pthread_t thread;
+};
+
+static void *tick(void *argument)
+{
+    struct ticker *ticker = argument;
+
+    while (!atomic_load(&ticker->ends)) {
+        virtual_clock_advance(&ticker->fixture->clock, MILLISECONDS(1));
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void open_round(struct pool_fixture *fixture, uint64_t *random)
+{
+    limits.max_size = 1 + (unsigned)below(random, 4);
+    limits.total = limits.max_size + (unsigned)below(random, 6);
+    limits.min_idle = (unsigned)below(random, limits.max_size + 1);
+    fixture->real_clock = time_is_real = below(random, 2) == 0;
+    pool_fixture_open(fixture,
+                      "'min_idle': %u, 'max_size': %u, 'total_max_size': %u, 'background_collector': %s, "
+                      "'check_after': %s, 'idle_timeout': %s, 'max_lifetime': 0.5, 'lifetime_jitter': 0.5, "
+                      "'max_uses': %u, 'endpoints': {'a': {'name': 'a'}, 'b': {'name': 'b'}}",
+                      limits.min_idle, limits.max_size, limits.total, below(random, 2) == 0 ? "true" : "false",
+                      below(random, 2) == 0 ? "0" : "0.01", below(random, 2) == 0 ? "0" : "0.02",
+                      1 + (unsigned)below(random, 500));
+    atomic_store(&fixture->clock.is_manual, true);
+    test_manager_record(false);
+    test_manager_choose_by(choose);
+}
+
+static bool is_done(void *argument)
+{
+    return atomic_load(&((struct worker *)argument)->is_done);
+}
+
+static void start_workers(struct worker *workers, struct pool_fixture *fixture, uint64_t *random)
+{
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.fixture = fixture, .random = next_random(random) | 1};
+        for (int k = 0; k < NAMES; k++) {
+            assert_int_equal(connpool_endpoint_get(fixture->pool, names[k], &workers[i].endpoints[k], NULL),
+                             CONNPOOL_OK);
+        }
+    }
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+}
+
+/* Leaves the processors to those that work. */
+static void nap(void)
+{
+    const struct timespec five_milliseconds = {.tv_nsec = 5000000};
+
+    (void)nanosleep(&five_milliseconds, NULL);
+}
+
+/* They end by themselves; somebody who does nothing for ten seconds sleeps for ever. */
+static uint64_t join_workers(struct worker *workers)
+{
+    uint64_t done = 0;
+
+    for (int i = 0; i < THREADS; i++) {
+        int64_t left;
+
+        do {
+            left = atomic_load(&operations_left);
+            for (int turns = 0; turns < 2000 && !is_done(&workers[i]); turns++) {
+                nap();
+            }
+            if (!is_done(&workers[i]) && left == atomic_load(&operations_left)) {
+                fail_msg("somebody sleeps who should not");
+            }
+        } while (!is_done(&workers[i]));
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+        done += workers[i].operations;
+    }
+    return done;
+}
+
+static void put_endpoints(struct worker *workers)
+{
+    for (int i = 0; i < THREADS; i++) {
+        for (int k = 0; k < NAMES; k++) {
+            connpool_endpoint_put(workers[i].endpoints[k]);
+        }
+    }
+}
+
+static void close_context(struct pool_fixture *fixture, int timeout_ms)
+{
+    connpool_status status = connpool_close(fixture->context, timeout_ms, NULL);
+
+    if (status != CONNPOOL_OK && status != CONNPOOL_STILL_LEASED) {
+        broken("close ended with an unexpected status", status);
+    }
+}
+
+/* One context: either its threads end by themselves, and nobody may sleep for ever, or it is closed under them. */
+static uint64_t run_round(uint64_t *random, int64_t budget)
+{
+    static struct worker workers[THREADS];
+    struct pool_fixture fixture = {0};
+    struct ticker ticker = {.fixture = &fixture};
+    bool closes_under_load;
+    uint64_t done;
+
+    open_round(&fixture, random);
+    /* A replaced clock cannot be moved on when its context is closed. */
+    closes_under_load = fixture.real_clock && below(random, 2) == 0;
+    budget = fixture.real_clock ? PER_REAL_CONTEXT : budget;
+    atomic_store(&operations_left, budget);
+    if (!fixture.real_clock) {
+        assert_int_equal(pthread_create(&ticker.thread, NULL, tick, &ticker), 0);
+    }
+    start_workers(workers, &fixture, random);
+    if (closes_under_load) {
+        while (atomic_load(&operations_left) > budget / 2 && atomic_load(&breaches) == 0) {
+            sched_yield();
+        }
+        atomic_store(&fixture.is_closing, true);
+        close_context(&fixture, (int)below(random, 3));
+        fixture.clock.context = NULL;
+    }
+    done = join_workers(workers);
+    if (!fixture.real_clock) {
+        atomic_store(&ticker.ends, true);
+        assert_int_equal(pthread_join(ticker.thread, NULL), 0);
+        atomic_store(&fixture.clock.is_manual, false);
+    }
+    put_endpoints(workers);
+    if (!closes_under_load) {
+        close_context(&fixture, CONNPOOL_WAIT_FOREVER);
+        fixture.clock.context = NULL;
+    }
+    pool_fixture_assert_nothing_left(&fixture);
+    if (test_manager_most(NULL) > limits.total) {
+        broken("the pool held more than total_max_size", test_manager_most(NULL));
+    }
+    return done;
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+static bool has_passed;
+
+/* Also where the test ended in the middle. */
+static int print_seed(void **state)
+{
+    (void)state;
+    if (!has_passed) {
+        print_error("seed %llu\n", (unsigned long long)seed);
+    }
+    return 0;
+}
+
+static void test_random_operations(void **state)
+{
+    uint64_t wanted = from_environment("CONNPOOL_STRESS_OPERATIONS", DEFAULT_OPERATIONS), done = 0, random;
+
+    (void)state;
+    seed = from_environment("CONNPOOL_STRESS_SEED", (uint64_t)time(NULL));
+    random = seed * 2 + 1;
+    while (done < wanted && atomic_load(&breaches) == 0) {
+        done += run_round(&random, PER_CONTEXT);
+    }
+    if (atomic_load(&breaches) != 0) {
+        fail_msg("%s", breach);
+    }
+    has_passed = true;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_random_operations, print_seed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
