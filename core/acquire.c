@@ -193,10 +193,15 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
                                  struct cp_connection_list *doomed, struct cp_wakes *wakes)
 {
     struct cp_waiter *waiter = &acquire->waiter;
+    uint64_t excluded = acquire->excluded;
     enum finding finding = take_idle(acquire, now, doomed) ? FOUND_IDLE : find_slot(acquire, now, at);
 
     /* A busy connection that was skipped is better than none: its exchange is driven instead of a sleep. */
     if (finding == FOUND_NOTHING && acquire->deadline > now && TAILQ_EMPTY(&acquire->skipped)) {
+        if (acquire->excluded != excluded) {
+            cp_line_leave(acquire->pool, waiter, wakes);
+            enter_line(acquire);
+        }
         waiter->state = CP_WAITER_WAITING;
         acquire->is_in_line = true;
     } else {
@@ -204,6 +209,12 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
         acquire->is_in_line = false;
     }
     return finding;
+}
+
+/* Still in line: neither granted nor told that the context closes. The pool's lock is held. */
+static bool is_standing(const struct cp_waiter *waiter)
+{
+    return waiter->state == CP_WAITER_WAITING || waiter->state == CP_WAITER_WOKEN;
 }
 
 /* The pool's lock is held. */
@@ -219,6 +230,9 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
         return FOUND_GRANT;
     }
     if (acquire->pool->is_closing) {
+        if (is_standing(waiter)) {
+            cp_line_leave(acquire->pool, waiter, wakes);
+        }
         acquire->is_in_line = false;
         return FOUND_CLOSED;
     }
@@ -580,7 +594,7 @@ static void leave_line(struct cp_acquire *acquire)
     struct cp_wakes wakes = {.count = 0};
 
     cp_lock_take(&acquire->pool->lock);
-    if (waiter->state == CP_WAITER_WAITING || waiter->state == CP_WAITER_WOKEN) {
+    if (is_standing(waiter)) {
         cp_line_leave(acquire->pool, waiter, &wakes);
     } else if (waiter->state == CP_WAITER_GRANTED) {
         waiter->state = CP_WAITER_OUT;

@@ -126,7 +126,49 @@ static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter)
     atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
 }
 
-/* Take a waiter out of line with what it was given; it is woken unless a wake is under way. */
+static void wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    if (waiter != NULL && waiter->state == CP_WAITER_WAITING) {
+        waiter->state = CP_WAITER_WOKEN;
+        add_wake(wakes, waiter);
+    }
+}
+
+static bool has_idle(struct connpool_endpoint *endpoint)
+{
+    bool has;
+
+    cp_lock_take(&endpoint->lock);
+    has = endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] != 0;
+    cp_lock_give(&endpoint->lock);
+    return has;
+}
+
+void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
+{
+    struct connpool_pool *pool = endpoint->pool;
+    struct cp_waiter *first = first_waiter(endpoint);
+    const struct connpool_endpoint *hungry;
+
+    if (first != NULL && first->state == CP_WAITER_WAITING && has_idle(endpoint)) {
+        wake(first, wakes);
+    }
+    hungry = first_hungry(pool);
+    if (hungry != NULL && (pool->total < pool->policy.total_max_size || !cp_due_is_empty(pool))) {
+        wake(first_waiter(hungry), wakes);
+    }
+}
+
+/* Pass on a wake to whoever is first now where a waiter stood. */
+static void match_all(const struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    for (size_t i = 0; i < waiter->count; i++) {
+        cp_line_match(waiter->places[i].endpoint, wakes);
+    }
+}
+
+/* Take a waiter out of line with what it was given. It is woken; or a wake is under way to it, for something else that
+ * it will not look for any more: that is passed on. */
 static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
 {
     bool is_asleep = waiter->state == CP_WAITER_WAITING;
@@ -136,6 +178,8 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     waiter->state = CP_WAITER_GRANTED;
     if (is_asleep) {
         add_wake(wakes, waiter);
+    } else {
+        match_all(waiter, wakes);
     }
 }
 
@@ -206,42 +250,7 @@ void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct 
 {
     remove_places(pool, waiter);
     waiter->state = CP_WAITER_OUT;
-    for (size_t i = 0; i < waiter->count; i++) {
-        cp_line_match(waiter->places[i].endpoint, wakes);
-    }
-}
-
-static void wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
-{
-    if (waiter != NULL && waiter->state == CP_WAITER_WAITING) {
-        waiter->state = CP_WAITER_WOKEN;
-        add_wake(wakes, waiter);
-    }
-}
-
-static bool has_idle(struct connpool_endpoint *endpoint)
-{
-    bool has;
-
-    cp_lock_take(&endpoint->lock);
-    has = endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] != 0;
-    cp_lock_give(&endpoint->lock);
-    return has;
-}
-
-void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
-{
-    struct connpool_pool *pool = endpoint->pool;
-    struct cp_waiter *first = first_waiter(endpoint);
-    const struct connpool_endpoint *hungry;
-
-    if (first != NULL && first->state == CP_WAITER_WAITING && has_idle(endpoint)) {
-        wake(first, wakes);
-    }
-    hungry = first_hungry(pool);
-    if (hungry != NULL && (pool->total < pool->policy.total_max_size || !cp_due_is_empty(pool))) {
-        wake(first_waiter(hungry), wakes);
-    }
+    match_all(waiter, wakes);
 }
 
 bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *wakes)

@@ -60,9 +60,10 @@ struct cp_waiter {
 };
 
 /* The wakes that a change under the pool's lock asks for; fired after unlocking. Each holds a reference. */
-/* A waiter that leaves passes on at most one wake for each endpoint that it stood at, and one for a slot. */
+/* A waiter that leaves passes on at most one wake for each endpoint that it stood at, and one for a slot; a release
+ * that grants adds its own. */
 #define CP_ANY_ENDPOINTS 64
-#define CP_WAKES         (CP_ANY_ENDPOINTS + 2)
+#define CP_WAKES         (CP_ANY_ENDPOINTS + 4)
 struct cp_wakes {
     struct cp_waker *wakers[CP_WAKES];
     size_t count;
