@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* docs/configuration.md and conf/every-key.json against core/policy.c: every key of a pool, its default, no other key. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy.h"
+
+static char page[65536];
+
+static int read_page(void **state)
+{
+    FILE *file = fopen(CONNPOOL_TEST_SOURCE_FOLDER "/docs/configuration.md", "r");
+
+    (void)state;
+    assert_non_null(file);
+    page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
+    (void)fclose(file);
+    return 0;
+}
+
+/* What stands between the bars of a row after the key; the test fails where the page has no such row. */
+static void find_default(const char *key, char *text, size_t size)
+{
+    char start[128];
+    const char *row;
+
+    (void)snprintf(start, sizeof(start), "\n| `%s` | ", key);
+    row = strstr(page, start);
+    if (row == NULL) {
+        fail_msg("docs/configuration.md has no row for %s", key);
+    }
+    row += strlen(start);
+    (void)snprintf(text, size, "%.*s", (int)strcspn(row, "|\n"), row);
+    text[strcspn(text, " ")] = '\0';
+}
+
+/* As the page writes it. */
+static void write_default(const json_t *value, char *text, size_t size)
+{
+    if (value == NULL) {
+        (void)snprintf(text, size, "none");
+    } else if (json_is_boolean(value)) {
+        (void)snprintf(text, size, "%s", json_is_true(value) ? "true" : "false");
+    } else {
+        (void)snprintf(text, size, "%.15g", json_number_value(value));
+    }
+}
+
+static int is_for_later(const char *key)
+{
+    static const char *const later[] = {"retry", "prewarm", "watch", "leak_after"};
+
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        if (strcmp(key, later[i]) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void every_key_has_its_row_with_its_default(void **state)
+{
+    json_t *defaults = json_object();
+    struct cp_policy policy;
+    char shown[64], meant[64];
+
+    (void)state;
+    cp_policy_init(&policy);
+    assert_true(cp_policy_describe(&policy, false, defaults));
+    for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
+        const char *key = cp_policy_key_name(i);
+
+        if (is_for_later(key)) {
+            (void)snprintf(meant, sizeof(meant), "`%s`", key);
+            assert_non_null(strstr(strstr(page, "Kept for later"), meant));
+            continue;
+        }
+        find_default(key, shown, sizeof(shown));
+        write_default(json_object_get(defaults, key), meant, sizeof(meant));
+        if (strcmp(shown, meant) != 0) {
+            fail_msg("docs/configuration.md says that %s is %s, it is %s", key, shown, meant);
+        }
+    }
+    json_decref(defaults);
+}
+
+/* The table that "all managers share": each of its rows is a key. */
+static void every_row_is_a_key(void **state)
+{
+    char *row = strstr(page, "all managers share");
+    const char *end = strstr(page, "Kept for later");
+
+    (void)state;
+    assert_non_null(row);
+    while ((row = strstr(row, "\n| `")) != NULL && row < end) {
+        char key[64];
+
+        row += strlen("\n| `");
+        (void)snprintf(key, sizeof(key), "%.*s", (int)strcspn(row, "`"), row);
+        if (!cp_policy_is_key(key)) {
+            fail_msg("docs/configuration.md has a row for %s, which is no key", key);
+        }
+    }
+}
+
+static void the_sample_has_every_key(void **state)
+{
+    json_t *sample = json_load_file(CONNPOOL_TEST_SOURCE_FOLDER "/conf/every-key.json", 0, NULL);
+    const json_t *pool = json_object_get(json_object_get(sample, "pools"), "web");
+
+    (void)state;
+    assert_non_null(pool);
+    for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
+        if (!is_for_later(cp_policy_key_name(i)) && json_object_get(pool, cp_policy_key_name(i)) == NULL) {
+            fail_msg("conf/every-key.json has no %s", cp_policy_key_name(i));
+        }
+    }
+    json_decref(sample);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_key_has_its_row_with_its_default),
+        cmocka_unit_test(every_row_is_a_key),
+        cmocka_unit_test(the_sample_has_every_key),
+    };
+
+    return cmocka_run_group_tests(tests, read_page, NULL);
+}

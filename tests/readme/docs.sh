@@ -1,0 +1,48 @@
+#!/bin/sh
+# docs.sh BUILD COMPILER: what the guides show compiles, a page's blocks of C together being one file, and each of their
+# blocks of JSON is a right configuration. The samples of conf/ are right too, and no link leads nowhere.
+set -eu
+build=$1 compiler=$2
+folder=$(mktemp -d /tmp/cp.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+complain()
+{
+    echo "$1"
+    failed=1
+}
+
+check()
+{
+    "$build/bin/connpool" check --trust-any-owner --plugin-path "$build/lib/connpool" \
+        --plugin-path "$build/tests/plugins/examples" "$1" >/dev/null || complain "wrong: $2"
+}
+
+for page in docs/*.md; do
+    awk '/^```$/ { inside = 0 } inside { print } /^```c$/ { inside = 1 }' "$page" >"$folder/page.c"
+    [ ! -s "$folder/page.c" ] ||
+        "$compiler" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wno-missing-prototypes -Werror -fsyntax-only \
+            -Iinclude "$folder/page.c" || complain "wrong: the C of $page"
+    awk -v folder="$folder" -v page="$(basename "$page")" \
+        '/^```$/ { inside = 0 } inside { print >(folder "/" page "." number ".json") }
+         /^```json$/ { inside = 1; number++ }' "$page"
+done
+for file in "$folder"/*.json; do
+    check "$file" "a configuration of ${file##*/}"
+done
+
+for sample in conf/*.json; do
+    case $sample in
+    *.schema.json) ;;
+    *) check "$sample" "$sample" ;;
+    esac
+done
+
+for page in *.md docs/*.md plugins/*/*.md; do
+    grep -oE '\]\([^)#:]*\)' "$page" | sed 's/^](\(.*\))$/\1/' >"$folder/links" || :
+    while read -r link; do
+        [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
+    done <"$folder/links"
+done
+exit $failed
