@@ -2,6 +2,7 @@
 /* pool_fixture: see pool_fixture.h. */
 #include "pool_fixture.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,11 +55,30 @@ static void warm_tokens(void)
     }
 }
 
+size_t process_threads(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    size_t count = 0;
+
+    assert_non_null(folder);
+    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        count += entry->d_name[0] != '.';
+    }
+    (void)closedir(folder);
+    return count;
+}
+
+static bool threads_are_gone(void *argument)
+{
+    return process_threads() <= *(const size_t *)argument;
+}
+
 /* What the process keeps for ever is taken by a first pool of each manager. */
 static void warm(void)
 {
     static bool is_warm;
     struct pool_fixture fixture = {.real_clock = true};
+    size_t threads;
     uint32_t count;
     const struct connpool_manager *const *tables = test_manager_tables(&count);
 
@@ -66,6 +86,7 @@ static void warm(void)
         return;
     }
     is_warm = true;
+    threads = process_threads();
     failing_allocator_install();
     warm_tokens();
     for (uint32_t i = 0; i < count; i++) {
@@ -78,6 +99,8 @@ static void warm(void)
         pool_give(&lease);
         assert_int_equal(connpool_close(fixture.context, 0, NULL), CONNPOOL_OK);
     }
+    /* Workers give their memory back when they end. */
+    await(threads_are_gone, &threads, "the workers to end");
 }
 
 connpool_status pool_fixture_try_open(struct pool_fixture *fixture, const char *json)

@@ -69,6 +69,8 @@ struct connpool_statistics endpoint_numbers(const struct pool_fixture *fixture, 
 uint64_t numbers_size(const struct connpool_statistics *numbers);
 uint64_t numbers_idle(const struct connpool_statistics *numbers);
 
+/* Threads of this process. */
+size_t process_threads(void);
 /* Yield until condition(argument) holds; fails the test after ten seconds. For what other threads do. */
 void await(bool (*condition)(void *argument), void *argument, const char *what);
 /* Yield until so many acquires stand in the pool's line. */

@@ -33,11 +33,6 @@ struct setting {
     struct test_behaviour behaviour;
 };
 
-struct kept_wake {
-    const struct connpool_host *host;
-    uint64_t token;
-};
-
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unblocked = PTHREAD_COND_INITIALIZER;
 static TAILQ_HEAD(, test_state) connections = TAILQ_HEAD_INITIALIZER(connections);
@@ -63,8 +58,9 @@ static _Atomic uint64_t calls[TEST_OPERATIONS];
 static _Atomic int64_t deadlines[TEST_OPERATIONS];
 static atomic_int endpoint_states, pool_states;
 
-static struct kept_wake wakes[MOST_WAKES];
+static uint64_t wakes[MOST_WAKES];
 static size_t wake_count;
+static _Atomic(const struct connpool_host *) host_for_ever;
 static bool blocks;
 static size_t blocked;
 
@@ -407,18 +403,24 @@ size_t test_manager_feed(bool hang_up)
     return fed;
 }
 
-void test_manager_keep_wake(const struct connpool_host *host, uint64_t token)
+void test_manager_keep_host(const struct connpool_host *host)
+{
+    atomic_store(&host_for_ever, host);
+}
+
+void test_manager_keep_wake(uint64_t token)
 {
     test_manager_lock();
     if (wake_count < MOST_WAKES) {
-        wakes[wake_count++] = (struct kept_wake){.host = host, .token = token};
+        wakes[wake_count++] = token;
     }
     test_manager_unlock();
 }
 
 size_t test_manager_wake(void)
 {
-    struct kept_wake kept[256];
+    const struct connpool_host *host = atomic_load(&host_for_ever);
+    uint64_t kept[256];
     struct test_state *state;
     size_t total = 0, chunk;
 
@@ -433,7 +435,7 @@ size_t test_manager_wake(void)
         }
         test_manager_unlock();
         for (size_t i = 0; i < chunk; i++) {
-            kept[i].host->wake(kept[i].host, kept[i].token);
+            host->wake(host, kept[i]);
         }
         test_manager_lock();
     } while (total < wake_count);

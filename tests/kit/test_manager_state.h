@@ -43,8 +43,9 @@ uint32_t test_manager_epoch(void);
 /* Endpoint and pool states of an epoch come (+1) and go (-1). */
 void test_manager_count_endpoint(uint32_t epoch, int change);
 void test_manager_count_pool(uint32_t epoch, int change);
-/* Keep a wake for test_manager_wake. */
-void test_manager_keep_wake(const struct connpool_host *host, uint64_t token);
+/* Keep a wake for test_manager_wake, and the host to fire it with. */
+void test_manager_keep_wake(uint64_t token);
+void test_manager_keep_host(const struct connpool_host *host);
 /* Wait until test_manager_unblock. */
 void test_manager_block(void);
 /* Guards the sockets of all connections. */

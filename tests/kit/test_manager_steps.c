@@ -164,7 +164,7 @@ static int32_t answer_wake(struct test_state *state, struct connpool_wait *wait,
     wait->flags |= CONNPOOL_WAIT_WAKE;
     if (is_kept && state->token != wait->token) {
         state->token = wait->token;
-        test_manager_keep_wake(state->head.host, wait->token);
+        test_manager_keep_wake(wait->token);
     }
     return CONNPOOL_STEP_AGAIN;
 }
@@ -392,6 +392,14 @@ static int32_t descriptors(void *connection, int32_t *list, int32_t capacity)
 
 /* ---- Pools and endpoints ---- */
 
+/* The host that lives for ever: late wakes go through it. */
+static int32_t load(const struct connpool_host *host, struct connpool_fault *fault)
+{
+    (void)fault;
+    test_manager_keep_host(host);
+    return 0;
+}
+
 static int32_t pool_init(void *pool, struct connpool_fault *fault)
 {
     struct test_parent *state = pool;
@@ -485,7 +493,7 @@ static const struct connpool_option options[] = {
     .options = options, .option_count = sizeof(options) / sizeof(options[0]),                                          \
     .option_stride = sizeof(struct connpool_option), .options_size = sizeof(struct test_options),                      \
     .pool_size = sizeof(struct test_parent), .endpoint_size = sizeof(struct test_parent),                              \
-    .connection_size = sizeof(struct test_state), .pool_init = pool_init, .pool_fini = pool_fini,                      \
+    .connection_size = sizeof(struct test_state), .load = load, .pool_init = pool_init, .pool_fini = pool_fini,        \
     .endpoint_init = endpoint_init, .endpoint_fini = endpoint_fini, .parse_endpoint = parse_endpoint,                  \
     .destroy = destroy, .native = native
 

@@ -4,8 +4,6 @@
  * caller left (semantics.md S25, D11, D24, D36; design.md, Semantics 9, 15, 16; failures.md B21, C6). Time is moved by
  * hand: the collector is told by connpool_clock_moved.
  */
-#include <dirent.h>
-
 #include "pool_client.h"
 #include "pool_fixture.h"
 
@@ -184,25 +182,12 @@ static void test_after_a_sleep_of_the_machine_all_are_checked_B21_D36(void **sta
 }
 
 /* D24: no thread is left behind. */
-static size_t threads(void)
-{
-    DIR *folder = opendir("/proc/self/task");
-    size_t count = 0;
-
-    assert_non_null(folder);
-    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        count += entry->d_name[0] != '.';
-    }
-    (void)closedir(folder);
-    return count;
-}
-
 static size_t threads_before;
 
 static bool threads_are_gone(void *argument)
 {
     (void)argument;
-    return threads() <= threads_before;
+    return process_threads() <= threads_before;
 }
 
 static void test_one_thread_serves_all_pools_and_ends_D24(void **state)
@@ -210,12 +195,12 @@ static void test_one_thread_serves_all_pools_and_ends_D24(void **state)
     struct pool_fixture fixture = {0};
 
     (void)state;
-    threads_before = threads();
+    threads_before = process_threads();
     pool_fixture_open_json(&fixture, "{'pools': {'p': {'manager': 'test', 'background_collector': true}, "
                                      "'q': {'manager': 'test', 'background_collector': true}, "
                                      "'r': {'manager': 'test', 'background_collector': true}}}");
     pool_park(&fixture, "x", 2);
-    assert_int_equal(threads(), threads_before + 1);
+    assert_int_equal(process_threads(), threads_before + 1);
     pool_fixture_close(&fixture);
     await(threads_are_gone, NULL, "the collector's thread to end");
 }
