@@ -315,23 +315,33 @@ static void nap(void)
     (void)nanosleep(&five_milliseconds, NULL);
 }
 
-/* They end by themselves; somebody who does nothing for ten seconds sleeps for ever. */
+/* Wait until condition(argument); where nobody does anything for ten seconds, somebody sleeps for ever. */
+static void wait_while_they_work(bool (*condition)(void *argument), void *argument)
+{
+    int64_t left;
+
+    do {
+        left = atomic_load(&operations_left);
+        for (int turns = 0; turns < 2000 && !condition(argument); turns++) {
+            nap();
+        }
+        if (!condition(argument) && left == atomic_load(&operations_left)) {
+            fail_msg("somebody sleeps who should not");
+        }
+    } while (!condition(argument));
+}
+
+static bool is_half_done(void *argument)
+{
+    return atomic_load(&operations_left) <= *(const int64_t *)argument / 2 || atomic_load(&breaches) != 0;
+}
+
 static uint64_t join_workers(struct worker *workers)
 {
     uint64_t done = 0;
 
     for (int i = 0; i < THREADS; i++) {
-        int64_t left;
-
-        do {
-            left = atomic_load(&operations_left);
-            for (int turns = 0; turns < 2000 && !is_done(&workers[i]); turns++) {
-                nap();
-            }
-            if (!is_done(&workers[i]) && left == atomic_load(&operations_left)) {
-                fail_msg("somebody sleeps who should not");
-            }
-        } while (!is_done(&workers[i]));
+        wait_while_they_work(is_done, &workers[i]);
         assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
         done += workers[i].operations;
     }
@@ -375,9 +385,7 @@ static uint64_t run_round(uint64_t *random, int64_t budget)
     }
     start_workers(workers, &fixture, random);
     if (closes_under_load) {
-        while (atomic_load(&operations_left) > budget / 2 && atomic_load(&breaches) == 0) {
-            sched_yield();
-        }
+        wait_while_they_work(is_half_done, &budget);
         atomic_store(&fixture.is_closing, true);
         close_context(&fixture, (int)below(random, 3));
         fixture.clock.context = NULL;
