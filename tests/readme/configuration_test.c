@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/configuration.md and conf/every-key.json against core/policy.c: every key of a pool, its default, no other key. */
+/* docs/configuration.md and conf/every-key.json against core/policy.c: every key, its default, no other key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
