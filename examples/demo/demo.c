@@ -9,6 +9,7 @@
 #include <connpool/connpool.h>
 #include <connpool/tcp.h>
 #include <connpool/unix.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@
 #define REQUESTS        1000 /* of each thread to each server */
 #define SAMPLES         300
 #define PHASE           10        /* ticks that the server is up, down, and up again */
+#define PATIENCE        100       /* more ticks for a server that is slow to come back */
 #define TICK            100000000 /* ns */
 #define PAUSE           2000000   /* ns, after a refusal */
 #define ACQUIRE_TIMEOUT 2000      /* ms */
@@ -208,16 +210,21 @@ static void *keep_asking(void *argument)
     return NULL;
 }
 
-static void show_ticks(unsigned long *most)
+static void show_tick(unsigned long *most)
 {
-    for (int i = 0; i < PHASE; i++) {
-        unsigned long count;
+    unsigned long count;
 
-        atomic_store(&answered, 0);
-        pause_for(TICK);
-        count = atomic_load(&answered);
-        *most = count > *most ? count : *most;
-        chart_tick(count, *most);
+    atomic_store(&answered, 0);
+    pause_for(TICK);
+    count = atomic_load(&answered);
+    *most = count > *most ? count : *most;
+    chart_tick(count, *most);
+}
+
+static void show_ticks(int count, unsigned long *most)
+{
+    for (int i = 0; i < count; i++) {
+        show_tick(most);
     }
 }
 
@@ -238,13 +245,16 @@ static void show_recovery(const char *kill_command, const char *start_command)
     chart_heading(3, "nginx is killed, and started again: requests in each tenth of a second");
     printf("    ");
     run_threads(keep_asking, threads);
-    show_ticks(&most);
+    show_ticks(PHASE, &most);
     order(kill_command);
-    show_ticks(&most);
+    show_ticks(PHASE, &most);
     atomic_store(&first_answer, 0);
     started = now();
     order(start_command);
-    show_ticks(&most);
+    show_ticks(PHASE, &most);
+    for (int i = 0; i < PATIENCE && atomic_load(&first_answer) == 0; i++) {
+        show_tick(&most);
+    }
     atomic_store(&is_over, true);
     join_threads(threads);
     printf("\n    up        killed    up again\n");
@@ -263,10 +273,14 @@ static void show_statistics(void)
         struct connpool_statistics s = statistics_of(services[i]);
         uint64_t lost = s.ended[CONNPOOL_REASON_DEAD] + s.ended[CONNPOOL_REASON_DISCARDED];
 
-        printf("    %-7s%9llu%9llu%9llu%9llu%9llu%9llu%9llu\n", services[i]->pool, (unsigned long long)s.acquired,
-               (unsigned long long)s.reused, (unsigned long long)s.opened, (unsigned long long)s.waited,
-               (unsigned long long)s.failed, (unsigned long long)lost,
-               (unsigned long long)(s.idle_base + s.idle_extra));
+        const uint64_t counts[] = {
+            s.acquired, s.reused, s.opened, s.waited, s.failed, lost, s.idle_base + s.idle_extra};
+
+        printf("    %-7s", services[i]->pool);
+        for (size_t column = 0; column < sizeof(counts) / sizeof(counts[0]); column++) {
+            printf("%9" PRIu64, counts[column]);
+        }
+        printf("\n");
     }
 }
 

@@ -29,7 +29,7 @@ for line in \
     '^           reused *[0-9]+ ' \
     '^    cache  connect *[0-9.]+ us ' \
     '^           reuse *[0-9.]+ us ' \
-    '^    #+\.+#+$' \
+    '^    #[#.]*\.[#.]*#[#.]*$' \
     'attempts failed, each at once and with its cause: pool' \
     'first answer [0-9.]+ ms after' \
     '^    web( +[0-9]+){7}$' \

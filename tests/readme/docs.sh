@@ -1,6 +1,7 @@
 #!/bin/sh
 # docs.sh BUILD COMPILER: what the guides show compiles, a page's blocks of C together being one file, and each of their
-# blocks of JSON is a right configuration. The samples of conf/ are right too, and no link leads nowhere.
+# blocks of JSON is a right configuration. The samples of conf/ are right too, no link leads nowhere, and the man page has
+# today's version.
 set -eu
 build=$1 compiler=$2
 folder=$(mktemp -d /tmp/cp.XXXXXX)
@@ -45,4 +46,6 @@ for page in *.md docs/*.md plugins/*/*.md; do
         [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
     done <"$folder/links"
 done
+version=$(sed -n 's/.*define CONNPOOL_VERSION *"\(.*\)"/\1/p' include/connpool/version.h)
+grep -q "connpool $version" docs/connpool.1 || complain "docs/connpool.1 is of another version than $version"
 exit $failed
