@@ -160,12 +160,12 @@ static void ping_pool(struct ping *ping, connpool_pool *pool)
     }
 }
 
-/* Names may hold a '/', so the pool is the shortest name that fits; *endpoint becomes what follows it, NULL: nothing.
+/* Names may hold a '/', so the pool is the longest name that fits; *endpoint becomes what follows it, NULL: nothing.
  */
 static connpool_pool *find_pool(connpool *context, const char *target, const char **endpoint)
 {
     connpool_pool *found = NULL, *pool;
-    size_t shortest = SIZE_MAX;
+    size_t longest = 0;
 
     for (size_t i = 0; (pool = connpool_pool_at(context, i)) != NULL; i++) {
         const char *name = connpool_pool_name(pool);
@@ -175,8 +175,8 @@ static connpool_pool *find_pool(connpool *context, const char *target, const cha
             *endpoint = NULL;
             return pool;
         }
-        if (length < shortest && strncmp(name, target, length) == 0 && target[length] == '/') {
-            shortest = length;
+        if (length > longest && strncmp(name, target, length) == 0 && target[length] == '/') {
+            longest = length;
             found = pool;
             *endpoint = target + length + 1;
         }

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define COMMAND             CONNPOOL_TEST_BINARY_FOLDER "/bin/connpool"
-#define MOST_ARGUMENTS      16
+#define MOST_ARGUMENTS      20
 #define CANNOT_BE_RUN       127
 #define NO_VARIABLES        ((const char *const[]){NULL})
 #define FORGOTTEN_VARIABLES "NO_COLOR", "TERM", "LANG", "LC_CTYPE", "CONNPOOL_PLUGIN_PATH"

@@ -113,6 +113,17 @@ static void an_endpoint_of_run_time(void **state)
     command_assert_matches(result.output, "local//tmp/*/s  /tmp/*/s\n" TIMES);
 }
 
+static void the_longest_name_is_the_pool(void **state)
+{
+    (void)state;
+    ping("local/named/s", "1");
+    assert_int_equal(result.code, 0);
+    command_assert_matches(result.output, "local/named/s  /tmp/*/s\n" TIMES);
+    ping("local/named", "1");
+    assert_int_equal(result.code, 0);
+    command_assert_matches(result.output, "local/named/s  /tmp/*/s\n" TIMES);
+}
+
 static void connections_that_live_once_are_not_reused(void **state)
 {
     (void)state;
@@ -156,6 +167,7 @@ int main(void)
         cmocka_unit_test(all_of_a_pool),
         cmocka_unit_test(all_pools),
         cmocka_unit_test(an_endpoint_of_run_time),
+        cmocka_unit_test(the_longest_name_is_the_pool),
         cmocka_unit_test(connections_that_live_once_are_not_reused),
         cmocka_unit_test(a_pool_without_endpoints_needs_one),
         cmocka_unit_test(names_that_are_not_there),

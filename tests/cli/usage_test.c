@@ -79,6 +79,29 @@ static void counts_are_numbers_within_limits(void **state)
                  "connpool: -n is a flag of ping\nusage: connpool check FILE [[]FLAG…]\n");
 }
 
+static void folders_have_a_limit(void **state)
+{
+    const char *arguments[19];
+
+    (void)state;
+    for (size_t i = 0; i < 17; i++) {
+        arguments[i] = "--plugin-path=/";
+    }
+    arguments[17] = "--version";
+    arguments[18] = NULL;
+    assert_wrong(arguments, "connpool: --plugin-path was given more than 16 times\n" USAGE);
+    command_run(&result, arguments + 1);
+    assert_int_equal(result.code, 0);
+}
+
+static void two_dashes_end_the_flags(void **state)
+{
+    (void)state;
+    command_run(&result, COMMAND_ARGUMENTS("check", "--", "--version"));
+    assert_int_equal(result.code, 1);
+    command_assert_matches(result.errors, "--version: *No such file or directory\n");
+}
+
 static void wrong_names_are_refused(void **state)
 {
     (void)state;
@@ -117,6 +140,8 @@ int main(void)
         cmocka_unit_test(help_of_a_command_begins_with_its_usage),
         cmocka_unit_test(wrong_flags_are_refused),
         cmocka_unit_test(counts_are_numbers_within_limits),
+        cmocka_unit_test(folders_have_a_limit),
+        cmocka_unit_test(two_dashes_end_the_flags),
         cmocka_unit_test(wrong_names_are_refused),
         cmocka_unit_test(control_characters_of_the_command_line_are_escaped),
         cmocka_unit_test(a_full_disk_is_a_failure),
