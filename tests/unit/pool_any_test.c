@@ -2,6 +2,7 @@
 /* pool_any: acquire from whichever of several endpoints can serve first. */
 #include <string.h>
 
+#include "pool_client.h"
 #include "pool_fixture.h"
 
 #define COUNT 3
@@ -120,6 +121,40 @@ static void test_whichever_frees_first(void **state)
     }
 }
 
+/* D12, C4: it was woken for two endpoints and takes from one: the other's wake goes to who stands behind it. */
+static struct pool_client behind;
+
+static void release_two(void *argument, int64_t until)
+{
+    struct any_scene *scene = argument;
+
+    (void)until;
+    pool_client_start(&behind, &scene->fixture, "b", CONNPOOL_WAIT_FOREVER);
+    await_waiters(&scene->fixture, 2);
+    pool_give(&scene->held[0]);
+    pool_give(&scene->held[1]);
+}
+
+static void test_a_wake_for_another_endpoint_is_passed_on_D12_C4(void **state)
+{
+    struct any_scene scene = {0};
+    connpool_lease lease;
+
+    (void)state;
+    open_scene(&scene, "'max_size': 1");
+    for (int i = 0; i < COUNT; i++) {
+        scene.held[i] = pool_take(&scene.fixture, names[i]);
+    }
+    virtual_clock_on_sleep(&scene.fixture.clock, release_two, &scene);
+    assert_int_equal(any(&scene, CONNPOOL_WAIT_FOREVER, &lease), CONNPOOL_OK);
+    assert_string_equal(lease_connection(&lease)->endpoint, "a");
+    pool_client_join_ok(&behind);
+    pool_give(&behind.lease);
+    pool_give(&lease);
+    pool_give(&scene.held[2]);
+    close_scene(&scene);
+}
+
 static void test_times_out_and_leaves_no_waiter_behind(void **state)
 {
     struct any_scene scene = {0};
@@ -184,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_one_whose_open_fails_is_left_out),
         cmocka_unit_test(test_all_fail),
         cmocka_unit_test(test_whichever_frees_first),
+        cmocka_unit_test(test_a_wake_for_another_endpoint_is_passed_on_D12_C4),
         cmocka_unit_test(test_times_out_and_leaves_no_waiter_behind),
         cmocka_unit_test(test_counts_and_arguments),
         cmocka_unit_test(test_endpoints_of_two_pools_are_refused),
