@@ -152,10 +152,12 @@ void pool_fixture_open_json(struct pool_fixture *fixture, const char *json, ...)
 {
     char text[4096];
     va_list arguments;
+    int length;
 
     va_start(arguments, json);
-    assert_true(vsnprintf(text, sizeof(text), json, arguments) < (int)sizeof(text));
+    length = vsnprintf(text, sizeof(text), json, arguments);
     va_end(arguments);
+    assert_in_range(length, 0, sizeof(text) - 1);
     open_text(fixture, text);
 }
 
@@ -163,10 +165,12 @@ void pool_fixture_open(struct pool_fixture *fixture, const char *keys, ...)
 {
     char given[2048], text[4096];
     va_list arguments;
+    int length;
 
     va_start(arguments, keys);
-    assert_true(vsnprintf(given, sizeof(given), keys, arguments) < (int)sizeof(given));
+    length = vsnprintf(given, sizeof(given), keys, arguments);
     va_end(arguments);
+    assert_in_range(length, 0, sizeof(given) - 1);
     (void)snprintf(text, sizeof(text), "{'pools': {'p': {%s%s%s%s}}}",
                    strstr(given, "'manager'") == NULL ? "'manager': 'test', " : "",
                    strstr(given, "'lifetime_jitter'") == NULL ? "'lifetime_jitter': 0" : "'x-jitter': 0",

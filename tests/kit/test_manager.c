@@ -26,11 +26,11 @@ struct endpoint_count {
 };
 
 struct setting {
-    enum test_operation operation;
-    const char *endpoint; /* NULL: any */
-    uint32_t connection;  /* 0: any */
-    uint64_t nth;         /* 0: any */
     struct test_behaviour behaviour;
+    const char *endpoint; /* NULL: any */
+    uint64_t nth;         /* 0: any */
+    uint32_t connection;  /* 0: any */
+    enum test_operation operation;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -248,9 +248,12 @@ static void born(struct test_state *state)
 
 static void begin(enum test_operation operation, struct test_state *state, const struct connpool_wait *wait)
 {
-    bool is_cut = operation == TEST_CLOSE && (wait->flags & CONNPOOL_WAIT_CUT) != 0;
+    char letter = operation_letters[operation];
 
-    test_manager_called(operation, state, is_cut ? 'C' : operation_letters[operation]);
+    if (operation == TEST_CLOSE && (wait->flags & CONNPOOL_WAIT_CUT) != 0) {
+        letter = 'C';
+    }
+    test_manager_called(operation, state, letter);
     test_manager_set_deadline(operation, wait->deadline);
     state->behaviour = test_manager_behaviour(operation, state);
     atomic_store(&state->is_woken, false);
