@@ -185,6 +185,13 @@ static void test_the_same_with_a_named_endpoint_B19(void **state)
     run_all(", 'endpoints': {'x': {'name': 'x'}, 'y': {'name': 'y'}}", true);
 }
 
+static void test_the_same_with_a_collector_B19(void **state)
+{
+    (void)state;
+    run_all(", 'background_collector': true", false);
+    run_all(", 'background_collector': true", true);
+}
+
 /* A context that could not be opened says so, and leaves nothing. */
 static void run_open(const char *json, bool from_then_on)
 {
@@ -306,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_acquire_and_release_without_memory_once_B19),
         cmocka_unit_test(test_acquire_and_release_without_memory_from_then_on_B19),
         cmocka_unit_test(test_the_same_with_a_named_endpoint_B19),
+        cmocka_unit_test(test_the_same_with_a_collector_B19),
         cmocka_unit_test(test_open_without_memory_once_B19_B20),
         cmocka_unit_test(test_open_without_memory_from_then_on_B19_B20),
         cmocka_unit_test(test_close_without_memory_B19),
