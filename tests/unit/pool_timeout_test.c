@@ -108,6 +108,50 @@ static void test_a_library_that_blocks_in_check_E17(void **state)
     run_blocking("check", TEST_CHECK);
 }
 
+static void test_a_library_that_blocks_in_prepare_or_idle_E17(void **state)
+{
+    (void)state;
+    run_blocking("prepare", TEST_PREPARE);
+    run_blocking("idle", TEST_IDLE);
+}
+
+/* A reset that blocks: release ends by reset_timeout, the connection when its call returns. */
+static void test_a_library_that_blocks_in_reset_E17(void **state)
+{
+    struct pool_fixture fixture = {.real_clock = true};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-reset', 'max_size': 1, 'reset_timeout': 0.03");
+    lease = pool_take(&fixture, "x");
+    test_manager_set(TEST_RESET, test_kind(TEST_BLOCK));
+    pool_give(&lease);
+    assert_int_equal(test_manager_blocked(), 1);
+    assert_int_equal(pool_try(&fixture, "x", 10, &lease), CONNPOOL_TIMED_OUT);
+    assert_int_equal(test_manager_live(NULL), 1);
+    test_manager_unblock();
+    await_live(0);
+    lease = pool_take(&fixture, "x");
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
+/* A goodbye that blocks: connpool_close ends by its limit; what is left ends when the call returns. */
+static void test_a_library_that_blocks_in_close_E17(void **state)
+{
+    struct pool_fixture fixture = {.real_clock = true};
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-close', 'dispose_timeout': 0.03");
+    pool_park(&fixture, "x", 2);
+    test_manager_set(TEST_CLOSE, test_kind(TEST_BLOCK));
+    (void)connpool_close(fixture.context, 50, NULL);
+    fixture.clock.context = NULL;
+    assert_int_equal(test_manager_live(NULL), 2);
+    test_manager_unblock();
+    pool_fixture_assert_nothing_left(&fixture);
+}
+
 static void test_another_endpoint_is_not_held_up_E17(void **state)
 {
     struct pool_fixture fixture = {.real_clock = true};
@@ -403,6 +447,9 @@ int main(void)
         cmocka_unit_test(test_endless_check_ends_by_the_acquires_limit),
         cmocka_unit_test(test_a_library_that_blocks_in_open_E17),
         cmocka_unit_test(test_a_library_that_blocks_in_check_E17),
+        cmocka_unit_test(test_a_library_that_blocks_in_prepare_or_idle_E17),
+        cmocka_unit_test(test_a_library_that_blocks_in_reset_E17),
+        cmocka_unit_test(test_a_library_that_blocks_in_close_E17),
         cmocka_unit_test(test_another_endpoint_is_not_held_up_E17),
         cmocka_unit_test(test_the_error_says_what_it_waited_for),
         cmocka_unit_test(test_limits_of_all_kinds_B22),
