@@ -45,7 +45,7 @@ void pool_fixture_open(struct pool_fixture *fixture, const char *keys, ...) __at
 void pool_fixture_open_json(struct pool_fixture *fixture, const char *json, ...) __attribute__((format(printf, 2, 3)));
 /* The same, returns the status instead of failing the test; with another than CONNPOOL_OK nothing is open. */
 connpool_status pool_fixture_try_open(struct pool_fixture *fixture, const char *json);
-/* Close at once; no lease may be out. Checks what is left. */
+/* Close, at once by a virtual clock; no lease may be out. Checks what is left. */
 void pool_fixture_close(struct pool_fixture *fixture);
 /* Only the checks, where the test has closed the context itself. */
 void pool_fixture_assert_nothing_left(struct pool_fixture *fixture);

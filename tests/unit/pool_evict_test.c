@@ -34,7 +34,7 @@ static void test_the_goodbye_of_a_blocking_manager_is_skipped(void **state)
     pool_park(&fixture, "x", 1);
     lease = pool_take(&fixture, "y");
     assert_string_equal(test_manager_log("ocCd"), "o1 d1 o2");
-    pool_give(&lease);
+    assert_int_equal(connpool_discard(&lease), CONNPOOL_OK);
     pool_fixture_close(&fixture);
 }
 
