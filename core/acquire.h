@@ -42,6 +42,7 @@ struct cp_acquire {
     enum cp_acquire_phase phase;
     struct connpool_connection *connection;
     uint32_t needs;
+    bool is_new; /* this acquire opened the connection */
     struct connpool_connection *victim;
     struct connpool_endpoint *reserved; /* whose slot is held, with no connection in it yet */
     struct cp_connection_list skipped;  /* busy, or wanting a round trip that there is no time for: CHECKING */

@@ -5,6 +5,7 @@
  * driver.
  */
 #include "acquire.h"
+#include "cancel.h"
 #include "driver.h"
 #include "endpoints.h"
 #include "error.h"
@@ -35,21 +36,28 @@ static connpool_status timeout_of(const struct connpool_endpoint *endpoint, int 
     return CONNPOOL_OK;
 }
 
-/* The application's hook refused a new connection: it is a failed open. */
+/* The application's hook refused a new connection: it is a failed open, unless the hook gave it back itself. */
 static connpool_status refuse_new(struct connpool_connection *connection, connpool_lease *lease, connpool_error *error)
 {
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    bool is_ours;
 
-    connection->kind = CP_OPEN;
-    cp_fault_init(&connection->fault);
-    (void)cp_fault_set(&connection->fault, error->error_class != 0 ? error->error_class : CONNPOOL_ERROR_TRANSIENT,
-                       error->os_error, "%.200s", error->text);
     error->status = CONNPOOL_FAILED;
     cp_lock_take(&endpoint->lock);
-    (void)cp_connection_next_generation(connection);
+    is_ours = atomic_load_explicit(&connection->generation, memory_order_relaxed) == lease->generation;
+    if (is_ours) {
+        (void)cp_connection_next_generation(connection);
+        endpoint->counters.released++;
+    }
     cp_lock_give(&endpoint->lock);
     lease->connection = NULL;
-    (void)cp_verdict_open_failed(connection);
+    if (is_ours) {
+        connection->kind = CP_OPEN;
+        cp_fault_init(&connection->fault);
+        (void)cp_fault_set(&connection->fault, error->error_class != 0 ? error->error_class : CONNPOOL_ERROR_TRANSIENT,
+                           error->os_error, "%.200s", error->text);
+        (void)cp_verdict_open_failed(connection);
+    }
     return CONNPOOL_FAILED;
 }
 
@@ -100,6 +108,7 @@ static connpool_status drive(struct cp_acquire *acquire, connpool_lease *lease, 
 {
     struct connpool *context = acquire->pool->context;
     int64_t began = acquire->pool->is_observed ? cp_clock_precise(&context->clock) : 0;
+    int cancel_state = cp_cancel_disable();
     connpool_status status;
 
     cp_context_ref(context);
@@ -120,6 +129,7 @@ static connpool_status drive(struct cp_acquire *acquire, connpool_lease *lease, 
         *error = acquire->error;
     }
     cp_context_unref(context);
+    cp_cancel_restore(cancel_state);
     return status;
 }
 

@@ -69,11 +69,12 @@ void cp_acquire_error_failed(struct cp_acquire *acquire, const struct connpool_c
                              cp_run_name(connection->kind));
 }
 
-void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint)
+void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t now)
 {
     (void)cp_error_set_fault(&acquire->error, CONNPOOL_FAILED, &endpoint->last_fault,
-                             "pool '%s', endpoint '%s', no connect for %.3g s after a failed one", acquire->pool->name,
-                             endpoint->name, (double)endpoint->policy.holddown / (double)CP_SECOND);
+                             "pool '%s', endpoint '%s', no connect for another %.3g s after one that failed",
+                             acquire->pool->name, endpoint->name,
+                             (double)(endpoint->held_until - now) / (double)CP_SECOND);
 }
 
 void cp_acquire_error_overloaded(struct cp_acquire *acquire)

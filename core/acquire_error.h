@@ -11,7 +11,7 @@ void cp_acquire_error_timed_out(struct cp_acquire *acquire);
 /* The connection's open failed, or its first prepare. No lock held. */
 void cp_acquire_error_failed(struct cp_acquire *acquire, const struct connpool_connection *connection);
 /* The pool's lock is held. */
-void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint);
+void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t now);
 /* No lock held. */
 void cp_acquire_error_overloaded(struct cp_acquire *acquire);
 

@@ -27,6 +27,7 @@ static void call(void *job)
     struct cp_blocking *blocking = job;
     struct connpool_connection *connection = blocking->connection;
 
+    connection->is_open_started = true;
     blocking->result =
         cp_run_function(connection, connection->kind)(connection->plugin_state, &blocking->wait, &blocking->fault);
 }
@@ -47,7 +48,6 @@ static int32_t start(struct connpool_connection *connection, const struct connpo
 {
     const struct connpool_host *host = host_of(connection);
     struct cp_blocking *blocking = cp_alloc(sizeof(*blocking));
-    bool was_started;
 
     if (blocking == NULL) {
         return cp_fault_set(&connection->fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "out of memory");
@@ -56,12 +56,9 @@ static int32_t start(struct connpool_connection *connection, const struct connpo
     blocking->wait = *wait;
     cp_fault_init(&blocking->fault);
     connection->blocking = blocking;
-    was_started = connection->is_open_started;
-    connection->is_open_started = true;
     blocking->offload = host->offload_start(host, call, release, blocking, &connection->fault);
     if (blocking->offload == NULL) {
         connection->blocking = NULL;
-        connection->is_open_started = was_started;
         cp_free(blocking);
         return cp_fault_set(&connection->fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "no worker");
     }

@@ -14,9 +14,9 @@
 
 /* failures.md B27: TLS libraries want stack; a plugin's step may use it here. */
 #define STACK_SIZE (256 * 1024)
-/* A machine that slept is noticed within this much of its time awake: monotonic time stands still meanwhile, so no
- * other timer tells. */
-#define LOOK_AFTER_SLEEP CP_SECOND
+/* How often it looks at what no timer tells: whether the machine slept (monotonic time stands still meanwhile), and
+ * unused endpoints whose hold-down has run out. */
+#define LOOK_EVERY CP_SECOND
 /* The clocks are read one after the other: a difference below this is no sleep. */
 #define SLEPT (100 * CP_MILLISECOND)
 
@@ -41,7 +41,6 @@ static void collect(struct cp_collector *collector, struct connpool_pool *pool, 
     (void)cp_due_collect(pool, now, SIZE_MAX, &doomed);
     cp_lock_give(&pool->lock);
     cp_dispose_in_loop(collector->loop, &doomed);
-    cp_endpoints_purge(pool, now);
 }
 
 /* Collect what is due; returns when something is due next. */
@@ -60,6 +59,7 @@ static int64_t collect_all(struct cp_collector *collector, int64_t now)
         if (atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
             collect(collector, pool, now);
         }
+        cp_endpoints_purge(pool, now);
         pool_next = atomic_load_explicit(&pool->next_due, memory_order_relaxed);
         next = pool_next < next ? pool_next : next;
     }
@@ -105,7 +105,7 @@ static void *run(void *argument)
 
     while (!atomic_load(&collector->must_stop)) {
         int64_t now = cp_clock_precise(clock);
-        int64_t look_at = cp_time_add(now, LOOK_AFTER_SLEEP);
+        int64_t look_at = cp_time_add(now, LOOK_EVERY);
         int64_t next;
 
         look_for_sleep(collector);

@@ -102,6 +102,7 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
 {
     struct connpool_pool *pool = endpoint->pool;
     struct connpool_connection *connection = take_free_record(pool);
+    bool is_closing;
     uint64_t token;
 
     if (connection == NULL) {
@@ -115,13 +116,22 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
         return NULL;
     }
     cp_lock_take(&pool->lock);
-    connection->id = ++pool->next_id;
-    endpoint->was_leased_from = true;
+    is_closing = pool->is_closing;
+    if (!is_closing) {
+        connection->id = ++pool->next_id;
+        endpoint->was_leased_from = true;
+        cp_context_ref(pool->context);
+        atomic_fetch_add(&pool->context->connections, 1);
+    }
     cp_lock_give(&pool->lock);
+    if (is_closing) {
+        cp_token_free(token);
+        connection->token = 0;
+        put_free_record(connection);
+        return NULL;
+    }
     atomic_store_explicit(&connection->endpoint, endpoint, memory_order_relaxed);
     fill_head(connection, endpoint);
-    cp_context_ref(pool->context);
-    atomic_fetch_add(&pool->context->connections, 1);
     return connection;
 }
 
@@ -134,8 +144,11 @@ void cp_connection_record_descriptors(struct connpool_connection *connection)
         count = connection->pool->manager->descriptors(connection->plugin_state, found, CP_CONNECTION_DESCRIPTORS);
     }
     for (int i = 0; i < CP_CONNECTION_DESCRIPTORS; i++) {
-        cp_fork_forget(connection->descriptor_places[i]);
+        int64_t old = connection->descriptor_places[i];
+
+        /* Recorded twice for a moment, so that no fork finds it not recorded. */
         connection->descriptor_places[i] = i < count ? cp_fork_record(found[i]) : -1;
+        cp_fork_forget(old);
     }
 }
 
@@ -168,6 +181,7 @@ static void end(struct connpool_connection *connection, bool passes_slot)
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
     struct connpool_pool *pool = connection->pool;
     struct connpool *context = pool->context;
+    bool is_named = endpoint->is_named;
     struct cp_wakes wakes = {.count = 0};
 
     if (!cp_run_abandon(connection)) {
@@ -178,6 +192,7 @@ static void end(struct connpool_connection *connection, bool passes_slot)
     cp_lock_take(&endpoint->lock);
     if (connection->is_open_started) {
         endpoint->counters.ended[connection->reason]++;
+        endpoint->counters.unopened += connection->created == 0;
     }
     cp_connection_set_state(connection, CP_FREE);
     cp_lock_give(&endpoint->lock);
@@ -188,7 +203,7 @@ static void end(struct connpool_connection *connection, bool passes_slot)
     }
     cp_lock_give(&pool->lock);
     cp_wakes_fire(&wakes);
-    if (!endpoint->is_named) {
+    if (!is_named) {
         cp_endpoints_purge(pool, cp_clock_coarse(&context->clock));
     }
     cp_context_connection_ended(context);

@@ -46,12 +46,15 @@ struct connpool_connection {
     /* What the hot path touches: guarded by the endpoint's lock. */
     enum cp_state state;
     bool idle_is_named;                    /* idle's first call since the last release was made */
+    bool idle_is_busy;                     /* its last answer was BUSY */
     TAILQ_ENTRY(connpool_connection) link; /* in base, extra, the pool's free records or a list of what is to end */
     int64_t created;
-    int64_t expires;  /* its life is over */
-    int64_t released; /* last used */
-    int64_t due;      /* parked: when it is to be closed */
-    uint64_t parked;  /* the endpoint's count of parkings when it was parked */
+    int64_t expires;     /* its life is over */
+    int64_t released;    /* last used */
+    int64_t due;         /* parked: when it is to be closed */
+    uint64_t parked;     /* the endpoint's count of parkings when it was parked */
+    uint64_t checked_at; /* the endpoint's count of parkings when a check of it began */
+    bool was_extra;      /* CHECKING: where it stood before */
     uint64_t uses;
     uint64_t id;
 
@@ -59,6 +62,7 @@ struct connpool_connection {
     enum cp_kind kind;
     bool is_first_step;
     bool is_armed;        /* the token points at a driver's waker */
+    bool is_cut;          /* it ended by its limit, with no answer */
     bool is_open_started; /* destroy is owed */
     int64_t limit;        /* when the operation is given up, CP_NEVER: not */
     int64_t limit_span;   /* how long it was given, for the message */
@@ -97,8 +101,8 @@ static inline uint64_t cp_connection_next_generation(struct connpool_connection 
     return next;
 }
 
-/* A record for an endpoint's new connection, FREE, with a zeroed plugin state; NULL: no memory. A reference on the
- * context is taken. No lock held. */
+/* A record for an endpoint's new connection, FREE, with a zeroed plugin state; NULL: no memory, or the pool is closing.
+ * A reference on the context is taken, and the connection counts for connpool_close. No lock held. */
 struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint);
 /* The one place where a state changes. The endpoint's lock is held. */
 void cp_connection_set_state(struct connpool_connection *connection, enum cp_state state);

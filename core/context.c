@@ -4,6 +4,7 @@
 
 #include <sys/random.h>
 
+#include "cancel.h"
 #include "collector.h"
 #include "dispose.h"
 #include "error.h"
@@ -215,6 +216,7 @@ static void stop_collector(struct connpool *context)
 connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_leased)
 {
     int64_t deadline = CP_NEVER;
+    int cancel_state;
     size_t left;
 
     if (context == NULL) {
@@ -232,6 +234,7 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
     if (timeout_ms >= 0) {
         deadline = cp_time_add(cp_clock_precise(&context->clock), timeout_ms * CP_MILLISECOND);
     }
+    cancel_state = cp_cancel_disable();
     set_closing_driven(context, true);
     close_pools(context);
     if (!is_all_gone(context)) {
@@ -246,6 +249,7 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
         *still_leased = left;
     }
     cp_context_unref(context);
+    cp_cancel_restore(cancel_state);
     return left == 0 ? CONNPOOL_OK : CONNPOOL_STILL_LEASED;
 }
 
@@ -253,6 +257,9 @@ void connpool_clock_moved(connpool *context)
 {
     const struct cp_driven_loop *driven;
 
+    if (context->fork_generation != cp_fork_generation) {
+        return;
+    }
     cp_sleepers_kick(context->sleepers);
     cp_loop_kick(context->closing_loop);
     cp_lock_take(&context->lock);
@@ -271,7 +278,7 @@ size_t connpool_maintain(connpool *context)
         return 0;
     }
     for (size_t i = 0; i < context->pool_count; i++) {
-        count += cp_release_collect(context->pools[i], cp_clock_precise(&context->clock), true);
+        count += cp_release_collect(context->pools[i], cp_clock_precise(&context->clock));
     }
     return count;
 }

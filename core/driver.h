@@ -26,8 +26,8 @@ void cp_sleepers_kick(struct cp_sleepers *sleepers);
  * false: it was abandoned, errno is ETIMEDOUT). The first step is made in any case, with the coarse time as its now (so
  * that an operation that need not wait costs one coarse read of the clock); the later ones with the exact time. A step
  * may come early: any wake of the thread ends a wait. The operation's memory is not touched after DONE or abandon. May
- * wait. Not a cancellation point (failures.md B12). Without memory or descriptors to wait with, the operation is
- * abandoned before that wait: errno says why (ENOMEM, EMFILE …), false. With a replaced clock sleepers must be there;
+ * wait. Not a cancellation point (failures.md B12). Without memory to wait with, the operation is abandoned before that
+ * wait: errno says why (ENOMEM …), false. With a replaced clock sleepers must be there;
  * else NULL will do.
  */
 bool cp_drive(struct cp_operation *operation, struct cp_sleepers *sleepers, const struct cp_clock *clock,

@@ -45,7 +45,8 @@ bool cp_due_lower(struct connpool_endpoint *endpoint, int64_t due)
     int64_t before = atomic_load_explicit(&pool->next_due, memory_order_relaxed);
 
     cp_lock_take(&endpoint->lock);
-    if (due < endpoint->bound) {
+    /* What was parked may be gone again, and the record a new endpoint's: it enters only with something idle. */
+    if (due < endpoint->bound && endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] != 0) {
         set_bound(endpoint, due);
     }
     cp_lock_give(&endpoint->lock);

@@ -56,6 +56,7 @@ struct connpool_connection *cp_endpoint_take(struct connpool_endpoint *endpoint,
     }
     if (connection != NULL) {
         *needs = needs_of(connection, now);
+        connection->was_extra = connection->state == CP_EXTRA;
         if (*needs == 0) {
             cp_endpoint_lease(connection, lease);
         } else {
@@ -94,6 +95,17 @@ int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
     return connection->due < endpoint->bound ? connection->due : CP_NEVER;
 }
 
+int64_t cp_endpoint_put_back(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    enum cp_class class = connection->was_extra ? CP_CLASS_EXTRA : CP_CLASS_BASE;
+
+    cp_connection_set_state(connection, connection->was_extra ? CP_EXTRA : CP_BASE);
+    TAILQ_REMOVE(&endpoint->idle[class], connection, link);
+    TAILQ_INSERT_HEAD(&endpoint->idle[class], connection, link);
+    return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+}
+
 /* The bound of the index stays right: a base connection is due no earlier than the same one as extra. */
 static void promote(struct connpool_endpoint *endpoint)
 {
@@ -118,9 +130,10 @@ void cp_endpoint_found_dead(struct connpool_connection *connection, bool by_time
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
 
     cp_lock_take(&endpoint->lock);
-    endpoint->suspect = endpoint->parkings;
-    if (by_timeout) {
-        endpoint->cut = endpoint->parkings;
+    if (!by_timeout) {
+        endpoint->suspect = endpoint->parkings;
+    } else if (connection->checked_at > endpoint->cut) {
+        endpoint->cut = connection->checked_at;
     }
     cp_endpoint_doom(connection, CONNPOOL_REASON_DEAD, false);
     cp_lock_give(&endpoint->lock);

@@ -4,7 +4,7 @@
  *
  * Idle connections stand in two lists: base, reused first-in-first-out, and extra, reused last-in-first-out. What is
  * guarded by the endpoint's own lock is all that the hot path needs; slots and waiters are guarded by the pool's lock.
- * Like a connection's record, an endpoint's record is never freed before its pool: a stale lease may lock it.
+ * A record that was leased from is never freed before its pool, as a connection's is not: a stale lease may lock it.
  */
 #ifndef CP_ENDPOINT_H
 #define CP_ENDPOINT_H
@@ -27,13 +27,16 @@ TAILQ_HEAD(cp_places, cp_place);
 enum cp_class { CP_CLASS_EXTRA, CP_CLASS_BASE, CP_CLASS_COUNT };
 
 struct cp_counters {
-    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded;
+    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded, unopened;
     uint64_t ended[CONNPOOL_REASON_COUNT];
 };
 
 struct connpool_endpoint {
+    /* These stay when the record is recycled: a stale lease, or a release that was overtaken, may still look. */
     struct cp_lock lock;
-    bool was_leased_from; /* a stale lease may name the record: it is recycled, not freed. Guarded by the pool's lock */
+    struct connpool_pool *pool; /* constant */
+    bool was_leased_from;       /* such a record is recycled, not freed. Guarded by the pool's lock */
+
     /* Guarded by lock. */
     bool is_closing; /* nothing is parked or leased any more */
     struct cp_connection_list idle[CP_CLASS_COUNT];
@@ -46,7 +49,6 @@ struct connpool_endpoint {
     int64_t bound; /* no idle connection is due before; CP_NEVER: not in the pool's index. Written under both locks */
 
     /* Constant while the endpoint is in use. */
-    struct connpool_pool *pool;
     struct cp_policy policy;
     char *name;
     bool is_named; /* from the configuration: lives as long as the pool */
@@ -93,6 +95,10 @@ void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *l
 /* Park a connection as base or extra. Returns when it is due if the index must be lowered to that (cp_due_lower), else
  * CP_NEVER. The endpoint's lock is held. */
 int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now);
+
+/* Park a connection that was taken, looked at and not used, as if it had not been touched: the same place, last use and
+ * time to be closed. Returns as cp_endpoint_park. The endpoint's lock is held. */
+int64_t cp_endpoint_put_back(struct connpool_connection *connection);
 
 /* Move a connection to CLOSING; where that leaves fewer connections leased and base than min_idle, the extra parked
  * last becomes base. The endpoint's lock is held. */

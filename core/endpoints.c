@@ -59,20 +59,21 @@ static void put_record(struct connpool_endpoint *endpoint)
     cp_lock_give(&pool->lock);
 }
 
-/* All but the lock, which a stale lease may take at any time. */
+/* All but what a stale lease, or a release that was overtaken, may look at at any time. */
 static void reset_record(struct connpool_endpoint *endpoint, struct connpool_pool *pool)
 {
     size_t kept = offsetof(struct connpool_endpoint, is_closing);
 
+    cp_lock_take(&pool->lock);
     cp_lock_take(&endpoint->lock);
     memset((char *)endpoint + kept, 0, record_size() - kept + pool->manager->endpoint_size);
-    endpoint->pool = pool;
     for (int i = 0; i < CP_CLASS_COUNT; i++) {
         TAILQ_INIT(&endpoint->idle[i]);
     }
     endpoint->bound = CP_NEVER;
     TAILQ_INIT(&endpoint->places);
     cp_lock_give(&endpoint->lock);
+    cp_lock_give(&pool->lock);
 }
 
 static connpool_status init_plugin_state(struct connpool_endpoint *endpoint, connpool_error *error)
@@ -144,6 +145,27 @@ static struct connpool_endpoint *new_endpoint(struct connpool_pool *pool, char *
     return endpoint;
 }
 
+/* Run-time text that says the same as a named endpoint means that one; of named ones with equal options the first. */
+static bool add_by_options(struct connpool_pool *pool, struct connpool_endpoint *endpoint, connpool_error *error)
+{
+    struct connpool_endpoint *first = NULL;
+
+    if (endpoint->options == NULL) {
+        return true;
+    }
+    endpoint->options_hash = cp_options_hash(endpoint->options);
+    HASH_FIND(by_options, pool->by_options, &endpoint->options_hash, sizeof(endpoint->options_hash), first);
+    if (first != NULL) {
+        return true;
+    }
+    HASH_ADD(by_options, pool->by_options, options_hash, sizeof(endpoint->options_hash), endpoint);
+    if (endpoint->by_options.tbl == NULL) {
+        (void)cp_error_no_memory(error, pool->name);
+        return false;
+    }
+    return true;
+}
+
 struct connpool_endpoint *cp_endpoints_add_named(struct connpool_pool *pool, struct cp_config_endpoint *config,
                                                  connpool_error *error)
 {
@@ -163,7 +185,7 @@ struct connpool_endpoint *cp_endpoints_add_named(struct connpool_pool *pool, str
         return NULL;
     }
     pool->named[pool->named_count++] = endpoint;
-    return endpoint;
+    return add_by_options(pool, endpoint, error) ? endpoint : NULL;
 }
 
 static struct connpool_endpoint *find_named(struct connpool_pool *pool, const char *name, connpool_error *error)
@@ -185,7 +207,7 @@ static struct connpool_endpoint *find_named(struct connpool_pool *pool, const ch
 /* Counted; the pool's lock is held. A lingering one is in use again. */
 static struct connpool_endpoint *use(struct connpool_endpoint *endpoint)
 {
-    if (endpoint != NULL) {
+    if (endpoint != NULL && !endpoint->is_named) {
         cp_endpoints_ref(endpoint);
     }
     return endpoint;
@@ -342,6 +364,7 @@ static void add_counters(struct cp_counters *sum, const struct cp_counters *coun
     sum->failed += counters->failed;
     sum->waited += counters->waited;
     sum->overloaded += counters->overloaded;
+    sum->unopened += counters->unopened;
     for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
         sum->ended[i] += counters->ended[i];
     }

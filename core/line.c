@@ -59,6 +59,12 @@ static void refresh(struct connpool_endpoint *endpoint)
     }
 }
 
+/* An open may be started there: its peer is not full, and connects are not held down. */
+static bool may_open(const struct connpool_endpoint *endpoint, int64_t now)
+{
+    return endpoint->blocked_until <= now && endpoint->held_until <= now;
+}
+
 /* The endpoint whose first waiter came first of all that could use a slot. */
 static struct connpool_endpoint *first_hungry(struct connpool_pool *pool)
 {
@@ -66,15 +72,27 @@ static struct connpool_endpoint *first_hungry(struct connpool_pool *pool)
     struct connpool_endpoint *endpoint;
 
     RB_FOREACH (endpoint, cp_hungry_tree, &pool->hungry) {
-        if (endpoint->blocked_until == 0) {
+        if (endpoint->blocked_until == 0 && endpoint->held_until == 0) {
             return endpoint;
         }
         now = now != 0 ? now : cp_clock_precise(&pool->context->clock);
-        if (endpoint->blocked_until <= now) {
+        if (may_open(endpoint, now)) {
             return endpoint;
         }
     }
     return NULL;
+}
+
+bool cp_line_has_live(struct connpool_endpoint *endpoint)
+{
+    bool has;
+
+    cp_lock_take(&endpoint->lock);
+    has = endpoint->count[CP_CHECKING] + endpoint->count[CP_LEASED] + endpoint->count[CP_RESETTING] +
+              endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] !=
+          0;
+    cp_lock_give(&endpoint->lock);
+    return has;
 }
 
 static void take_slot(struct connpool_endpoint *endpoint)
@@ -88,6 +106,9 @@ static void drop_slot(struct connpool_endpoint *endpoint)
 {
     assert(endpoint->size > 0);
     endpoint->size--;
+    if (endpoint->blocked_until != 0 && !cp_line_has_live(endpoint)) {
+        endpoint->blocked_until = 0;
+    }
     refresh(endpoint);
     cp_endpoints_unref(endpoint);
 }
@@ -144,13 +165,23 @@ static bool has_idle(struct connpool_endpoint *endpoint)
     return has;
 }
 
+/* Whether the first waiter of an endpoint is to learn that no open may be started there: to end, where connects are
+ * held down; to look again by itself when it may be, where the peer is full. */
+static bool must_look(const struct connpool_endpoint *endpoint, const struct cp_waiter *first)
+{
+    if (endpoint->size >= endpoint->policy.max_size) {
+        return false;
+    }
+    return endpoint->held_until != 0 || (endpoint->blocked_until != 0 && !first->is_timed);
+}
+
 void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
 {
     struct connpool_pool *pool = endpoint->pool;
     struct cp_waiter *first = first_waiter(endpoint);
     const struct connpool_endpoint *hungry;
 
-    if (first != NULL && first->state == CP_WAITER_WAITING && has_idle(endpoint)) {
+    if (first != NULL && first->state == CP_WAITER_WAITING && (has_idle(endpoint) || must_look(endpoint, first))) {
         wake(first, wakes);
     }
     hungry = first_hungry(pool);
@@ -183,9 +214,10 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     }
 }
 
-static bool has_patience(const struct connpool_pool *pool, const struct cp_waiter *waiter)
+/* It has waited so long that it is handed what is freed. */
+static bool is_overdue(const struct connpool_pool *pool, const struct cp_waiter *waiter)
 {
-    return cp_clock_precise(&pool->context->clock) - waiter->since <= CP_PATIENCE;
+    return cp_clock_precise(&pool->context->clock) - waiter->since > CP_PATIENCE;
 }
 
 void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
@@ -198,7 +230,7 @@ void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wake
     drop_slot(endpoint);
     hungry = first_hungry(pool);
     first = hungry == NULL ? NULL : first_waiter(hungry);
-    if (first != NULL && pool->total < pool->policy.total_max_size && !has_patience(pool, first)) {
+    if (first != NULL && pool->total < pool->policy.total_max_size && is_overdue(pool, first)) {
         pool->total++;
         take_slot(hungry);
         grant(first, hungry, wakes);
@@ -243,6 +275,7 @@ void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
         endpoint->waiters++;
         refresh(endpoint);
     }
+    waiter->is_timed = false;
     waiter->state = CP_WAITER_WAITING;
 }
 
@@ -251,6 +284,21 @@ void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct 
     remove_places(pool, waiter);
     waiter->state = CP_WAITER_OUT;
     match_all(waiter, wakes);
+}
+
+bool cp_line_is_standing(const struct cp_waiter *waiter)
+{
+    return waiter->state == CP_WAITER_WAITING || waiter->state == CP_WAITER_WOKEN;
+}
+
+bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes)
+{
+    bool is_earlier = due != CP_NEVER && cp_due_lower(endpoint, due);
+
+    if (atomic_load_explicit(&endpoint->pool->waiters, memory_order_relaxed) != 0) {
+        cp_line_match(endpoint, wakes);
+    }
+    return is_earlier;
 }
 
 bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *wakes)
@@ -265,11 +313,14 @@ bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *
         to = hungry;
         first = first_waiter(hungry);
     }
-    if (first == NULL || has_patience(pool, first)) {
+    if (first == NULL || !is_overdue(pool, first)) {
         return false;
     }
     cp_lock_take(&own->lock);
     if (to == own) {
+        /* Should its new holder put it back, it is as if parked now. */
+        connection->was_extra = false;
+        connection->due = connection->expires;
         cp_connection_set_state(connection, CP_CHECKING);
     } else {
         cp_endpoint_doom(connection, CONNPOOL_REASON_EVICTED, true);

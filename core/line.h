@@ -47,8 +47,9 @@ struct cp_place {
 /* One acquisition that waits; in its acquirer's memory. All guarded by the pool's lock. */
 struct cp_waiter {
     enum cp_waiter_state state;
-    uint64_t sequence;      /* order of arrival; 0: never stood in line */
-    int64_t since;          /* precise */
+    uint64_t sequence; /* order of arrival; 0: never stood in line */
+    int64_t since;     /* precise */
+    bool is_timed;     /* it will look by itself when an endpoint that takes no more connections may be asked again */
     struct cp_waker *waker; /* borrowed from the driver; a reference is taken for each wake */
     struct cp_place *places;
     size_t count;
@@ -88,12 +89,22 @@ void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wake
 
 /* Take a place in line (again: the old sequence is kept). The pool's lock is held. */
 void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter);
+/* In line: neither granted, nor told that the context closes. The pool's lock is held. */
+bool cp_line_is_standing(const struct cp_waiter *waiter);
 /* Leave the line and pass on what the wake was for. The pool's lock is held. */
 void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
+
+/* Whether an endpoint has a connection that can be waited for. The pool's lock is held; takes the endpoint's. */
+bool cp_line_has_live(struct connpool_endpoint *endpoint);
 
 /* Wake whoever can go on after something at this endpoint became idle or free. The pool's lock is held; takes
  * endpoints' locks. */
 void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
+
+/* A connection was parked at this endpoint: lower the index to `due` (CP_NEVER: it need not be) and match, if anybody
+ * waits. True: something is due earlier than before. The endpoint's record may be another's by now, which does no harm.
+ * The pool's lock is held; takes endpoints' locks. */
+bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes);
 
 /* Hand a connection (LEASED, RESETTING or CHECKING, not to be parked yet) to the waiter that came first, if it has
  * waited long enough. True: it has it. The pool's lock is held; takes the endpoint's. */

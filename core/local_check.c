@@ -6,21 +6,9 @@
 #include <poll.h>
 
 #include "error.h"
+#include "events.h"
 #include "pool.h"
 #include "run.h"
-
-static short poll_events(uint32_t events)
-{
-    return (short)(((events & CONNPOOL_EVENT_READ) != 0 ? POLLIN | POLLRDHUP : 0) |
-                   ((events & CONNPOOL_EVENT_WRITE) != 0 ? POLLOUT : 0));
-}
-
-static uint32_t ready_events(short events)
-{
-    return ((events & (POLLIN | POLLRDHUP)) != 0 ? CONNPOOL_EVENT_READ : 0) |
-           ((events & POLLOUT) != 0 ? CONNPOOL_EVENT_WRITE : 0) |
-           ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0 ? CONNPOOL_EVENT_HANGUP : 0);
-}
 
 static void poll_now(struct pollfd *polled, nfds_t count)
 {
@@ -44,21 +32,32 @@ static enum cp_local_check step_idle(struct connpool_connection *connection, int
     connection->idle_is_named = true;
     connection->idle_fd = result == CONNPOOL_STEP_AGAIN ? wait.fd : -1;
     connection->idle_events = wait.events;
-    return result == CONNPOOL_STEP_AGAIN && (wait.flags & CONNPOOL_WAIT_BUSY) != 0 ? CP_LOCAL_BUSY : CP_LOCAL_ALIVE;
+    connection->idle_is_busy = result == CONNPOOL_STEP_AGAIN && (wait.flags & CONNPOOL_WAIT_BUSY) != 0;
+    return connection->idle_is_busy ? CP_LOCAL_BUSY : CP_LOCAL_ALIVE;
+}
+
+/* A peer that only half closed is told as readable: its end of file is. */
+static uint32_t ready_of(const struct connpool_connection *connection, short happened)
+{
+    short readable = (short)((happened & POLLRDHUP) != 0 ? POLLIN : 0);
+
+    return cp_events_from_poll((short)(happened | readable), connection->idle_events);
 }
 
 /* plugin-abi.md, A step, rule 8: the first call if none was made, a poll, one call with what is ready. */
 static enum cp_local_check check_by_idle(struct connpool_connection *connection, int64_t now)
 {
-    enum cp_local_check result = connection->idle_is_named ? CP_LOCAL_ALIVE : step_idle(connection, now, 0);
+    enum cp_local_check result =
+        connection->idle_is_named && !connection->idle_is_busy ? CP_LOCAL_ALIVE : step_idle(connection, now, 0);
     struct pollfd polled;
 
     if (result == CP_LOCAL_DEAD || connection->idle_fd < 0) {
         return result;
     }
-    polled = (struct pollfd){.fd = connection->idle_fd, .events = poll_events(connection->idle_events)};
+    polled = (struct pollfd){.fd = connection->idle_fd,
+                             .events = (short)(cp_events_to_poll(connection->idle_events) | POLLRDHUP)};
     poll_now(&polled, 1);
-    return polled.revents == 0 ? result : step_idle(connection, now, ready_events(polled.revents));
+    return polled.revents == 0 ? result : step_idle(connection, now, ready_of(connection, polled.revents));
 }
 
 /* Nothing is to come from the peer of a parked connection: what is readable is dead (failures.md A10, A11, A20). */

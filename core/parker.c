@@ -16,6 +16,10 @@
 /* The longest sleep of one system call: whatever a deadline is, its timespec stays in range (failures.md B22). */
 #define LONGEST_SLEEP (3600 * CP_SECOND)
 
+/* Where no eventfd is to be had, a poll ends this often to look for a wake (failures.md B17: what can go on without a
+ * descriptor does). */
+#define LOOK_FOR_WAKE (20 * CP_MILLISECOND)
+
 static _Thread_local struct cp_parker *mine;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* only for its destructor: a thread that ends gives back its parker */
@@ -226,7 +230,7 @@ enum cp_parker_result cp_parker_sleep(struct cp_parker *parker, const struct con
     if (may_wake && parker->event < 0) {
         parker->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (parker->event < 0) {
-            return CP_PARKER_FAILED;
+            until = cp_time_earlier(until, cp_clock_precise(&system_clock) + LOOK_FOR_WAKE);
         }
     }
     return sleep_on_descriptor(parker, wait, until, ready);

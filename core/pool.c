@@ -301,10 +301,15 @@ void connpool_pool_on_configure(connpool_pool *pool, connpool_configure_fn *conf
 
 connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer)
 {
-    if (observer != NULL && observer->size < sizeof(*observer)) {
-        return CONNPOOL_INVALID;
+    struct connpool_observer copy = {0};
+
+    if (observer != NULL) {
+        if (observer->size < offsetof(struct connpool_observer, opened)) {
+            return CONNPOOL_INVALID;
+        }
+        memcpy(&copy, observer, observer->size < sizeof(copy) ? observer->size : sizeof(copy));
     }
-    pool->observer = observer == NULL ? (struct connpool_observer){0} : *observer;
+    pool->observer = copy;
     pool->is_observed = observer != NULL;
     set_hot_paths(pool);
     return CONNPOOL_OK;

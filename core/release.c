@@ -24,39 +24,41 @@ static size_t batch_by_size(uint64_t size)
     return (size_t)(63 - __builtin_clzll(size + 1)) + 1;
 }
 
-size_t cp_release_collect(struct connpool_pool *pool, int64_t now, bool everything)
+/* Doom what is due: at most the batch of one release, or everything. */
+static size_t collect(struct connpool_pool *pool, int64_t now, bool everything, struct cp_connection_list *doomed)
 {
-    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
     bool has_lingering;
     size_t batch;
     size_t count;
 
     cp_lock_take(&pool->lock);
     batch = pool->policy.dispose_batch_size != 0 ? pool->policy.dispose_batch_size : batch_by_size(pool->total);
-    count = cp_due_collect(pool, now, everything ? SIZE_MAX : batch, &doomed);
+    count = cp_due_collect(pool, now, everything ? SIZE_MAX : batch, doomed);
     has_lingering = !TAILQ_EMPTY(&pool->lingering);
     cp_lock_give(&pool->lock);
-    cp_dispose_all(pool, &doomed);
     if (has_lingering) {
         cp_endpoints_purge(pool, now);
     }
     return count;
 }
 
-/* After something was parked: the index of what is due, and whoever waits. */
-static void parked(struct connpool_endpoint *endpoint, int64_t due)
+size_t cp_release_collect(struct connpool_pool *pool, int64_t now)
 {
-    struct connpool_pool *pool = endpoint->pool;
+    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
+    size_t count = collect(pool, now, true, &doomed);
+
+    cp_dispose_all(pool, &doomed);
+    return count;
+}
+
+/* After something was parked: the index of what is due, and whoever waits. */
+static void parked(struct connpool_pool *pool, struct connpool_endpoint *endpoint, int64_t due)
+{
     struct cp_wakes wakes = {.count = 0};
-    bool is_earlier = false;
+    bool is_earlier;
 
     cp_lock_take(&pool->lock);
-    if (due != CP_NEVER) {
-        is_earlier = cp_due_lower(endpoint, due);
-    }
-    if (atomic_load_explicit(&pool->waiters, memory_order_relaxed) != 0) {
-        cp_line_match(endpoint, &wakes);
-    }
+    is_earlier = cp_line_parked(endpoint, due, &wakes);
     cp_lock_give(&pool->lock);
     cp_wakes_fire(&wakes);
     if (is_earlier && pool->policy.background_collector) {
@@ -84,8 +86,9 @@ void cp_release_settle(struct connpool_connection *connection)
     int64_t now = cp_clock_coarse(&pool->context->clock);
     struct cp_wakes wakes = {.count = 0};
     connpool_reason reason;
+    bool is_earlier = false;
     bool is_spent;
-    int64_t due = CP_NEVER;
+    int64_t due;
 
     cp_lock_take(&pool->lock);
     cp_lock_take(&endpoint->lock);
@@ -98,13 +101,14 @@ void cp_release_settle(struct connpool_connection *connection)
         cp_lock_take(&endpoint->lock);
         due = cp_endpoint_park(connection, now);
         cp_lock_give(&endpoint->lock);
+        is_earlier = cp_line_parked(endpoint, due, &wakes);
     }
     cp_lock_give(&pool->lock);
     cp_wakes_fire(&wakes);
     if (is_spent) {
         cp_dispose_one(connection);
-    } else {
-        parked(endpoint, due);
+    } else if (is_earlier && pool->policy.background_collector) {
+        cp_collector_kick_of(pool->context);
     }
 }
 
@@ -152,30 +156,37 @@ static bool has_more_to_do(const struct connpool_pool *pool, enum fate fate, int
            (!pool->policy.background_collector && atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now);
 }
 
+/* What is due on a release, where no collector closes it, and a connection that ends by this one: all share one limit.
+ */
+static void close_due(struct connpool_pool *pool, struct cp_connection_list *doomed)
+{
+    int64_t now = cp_clock_coarse(&pool->context->clock);
+
+    if (!pool->policy.background_collector && atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
+        (void)collect(pool, now, false, doomed);
+    }
+    cp_dispose_all(pool, doomed);
+}
+
 /* The rest of a release, with a reference on the context held. */
 static void finish(struct connpool_connection *connection, struct connpool_endpoint *endpoint, enum fate fate,
                    int64_t due)
 {
-    struct connpool_pool *pool = endpoint->pool;
+    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
+    struct connpool_pool *pool = connection->pool;
     int cancel_state = cp_cancel_disable();
-    int64_t now;
 
     if (fate == FATE_PARKED) {
-        parked(endpoint, due);
-    } else {
-        if (pool->is_observed) {
-            cp_observe_released(connection, cp_clock_precise(&pool->context->clock) - connection->leased_at);
-        }
-        if (fate == FATE_END) {
-            cp_dispose_one(connection);
-        } else {
-            cp_carry_start(connection, CP_RESET);
-        }
+        parked(pool, endpoint, due);
+    } else if (pool->is_observed) {
+        cp_observe_released(connection, cp_clock_precise(&pool->context->clock) - connection->leased_at);
     }
-    now = cp_clock_coarse(&pool->context->clock);
-    if (!pool->policy.background_collector && atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
-        (void)cp_release_collect(pool, now, false);
+    if (fate == FATE_RESET) {
+        cp_carry_start(connection, CP_RESET);
+    } else if (fate == FATE_END) {
+        TAILQ_INSERT_TAIL(&doomed, connection, link);
     }
+    close_due(pool, &doomed);
     cp_cancel_restore(cancel_state);
 }
 

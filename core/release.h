@@ -11,7 +11,7 @@
  */
 void cp_release_settle(struct connpool_connection *connection);
 
-/* Close what is due: at most the batch of one release, or with everything all of it. Returns how many. May wait. */
-size_t cp_release_collect(struct connpool_pool *pool, int64_t now, bool everything);
+/* Close everything that is due. Returns how many. May wait up to dispose_timeout. */
+size_t cp_release_collect(struct connpool_pool *pool, int64_t now);
 
 #endif

@@ -41,13 +41,27 @@ static int64_t span_of(const struct cp_policy *policy, enum cp_kind kind)
     }
 }
 
+/* What is parked while a check runs is no older than it: should the check get no answer, it is not condemned. */
+static void remember_parkings(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    cp_lock_take(&endpoint->lock);
+    connection->checked_at = endpoint->parkings;
+    cp_lock_give(&endpoint->lock);
+}
+
 void cp_run_start(struct connpool_connection *connection, enum cp_kind kind, int64_t now)
 {
     connection->kind = kind;
     connection->is_first_step = true;
     connection->limit_span = span_of(&cp_connection_endpoint(connection)->policy, kind);
     connection->limit = cp_time_add(now, connection->limit_span);
+    connection->is_cut = false;
     cp_fault_init(&connection->fault);
+    if (kind == CP_CHECK) {
+        remember_parkings(connection);
+    }
 }
 
 bool cp_run_is_blocking(const struct connpool_connection *connection, enum cp_kind kind)
@@ -103,6 +117,8 @@ static int32_t stand(struct connpool_connection *connection, struct connpool_wai
     struct cp_waker *waker;
 
     if (connection->limit <= wait->now) {
+        connection->is_cut = true;
+        cp_fault_init(&connection->fault);
         return cp_fault_set(&connection->fault, CONNPOOL_ERROR_TIMEOUT, 0, "%s did not end within %.3g s",
                             names[connection->kind], (double)connection->limit_span / (double)CP_SECOND);
     }
@@ -144,7 +160,7 @@ int32_t cp_run_step(struct connpool_connection *connection, struct connpool_wait
     connection->is_first_step = false;
     result = checked(connection, wait, call(connection, wait));
     wait->now = now;
-    if (connection->kind == CP_OPEN && connection->blocking == NULL) {
+    if (connection->kind == CP_OPEN && connection->blocking == NULL && connection->is_open_started) {
         cp_connection_record_descriptors(connection);
     }
     if (result == CONNPOOL_STEP_AGAIN) {

@@ -28,6 +28,7 @@ static void add_counters(struct connpool_statistics *sum, const struct cp_counte
     sum->failed += counters->failed;
     sum->waited += counters->waited;
     sum->overloaded += counters->overloaded;
+    sum->unopened += counters->unopened;
     for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
         sum->ended[i] += counters->ended[i];
     }
@@ -56,6 +57,11 @@ void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statist
     struct connpool_statistics sum = {.size = sizeof(sum)};
     const struct connpool_endpoint *endpoint;
 
+    /* In a forked child another thread may have held the lock for ever: all is 0. */
+    if (cp_pool_is_forked(pool)) {
+        cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
+        return;
+    }
     cp_lock_take(&locked->lock);
     TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
         add_endpoint(&sum, endpoint);
@@ -70,6 +76,10 @@ void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct conn
 {
     struct connpool_statistics sum = {.size = sizeof(sum)};
 
+    if (cp_pool_is_forked(endpoint->pool)) {
+        cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
+        return;
+    }
     cp_lock_take(&endpoint->pool->lock);
     add_endpoint(&sum, endpoint);
     sum.waiters = endpoint->waiters;
@@ -80,11 +90,13 @@ void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct conn
 void connpool_pool_histograms(const connpool_pool *pool, struct connpool_histograms *histograms)
 {
     struct connpool_pool *locked = (struct connpool_pool *)pool;
-    struct connpool_histograms copy;
+    struct connpool_histograms copy = {.size = 0};
 
-    cp_lock_take(&locked->lock);
-    copy = pool->histograms;
-    cp_lock_give(&locked->lock);
+    if (!cp_pool_is_forked(pool)) {
+        cp_lock_take(&locked->lock);
+        copy = pool->histograms;
+        cp_lock_give(&locked->lock);
+    }
     copy.size = sizeof(copy);
     cp_copy_out(histograms, histograms->size, &copy, sizeof(copy));
 }

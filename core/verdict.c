@@ -24,6 +24,25 @@ static int64_t life_of(struct connpool_pool *pool, const struct cp_policy *polic
     return policy->lifetime_jitter == 0.0 ? policy->max_lifetime : (int64_t)((double)policy->max_lifetime * part);
 }
 
+/* The endpoint is in order: whoever waited for that may open. */
+static void clear_faults(struct connpool_endpoint *endpoint)
+{
+    struct connpool_pool *pool = endpoint->pool;
+    struct cp_wakes wakes = {.count = 0};
+    bool was_stopped;
+
+    cp_lock_take(&pool->lock);
+    was_stopped = endpoint->held_until != 0 || endpoint->blocked_until != 0;
+    endpoint->held_until = 0;
+    endpoint->blocked_until = 0;
+    endpoint->last_fault.error_class = 0;
+    if (was_stopped) {
+        cp_line_match(endpoint, &wakes);
+    }
+    cp_lock_give(&pool->lock);
+    cp_wakes_fire(&wakes);
+}
+
 void cp_verdict_opened(struct connpool_connection *connection)
 {
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
@@ -31,11 +50,6 @@ void cp_verdict_opened(struct connpool_connection *connection)
     int64_t now = cp_clock_precise(&pool->context->clock);
     int64_t life = life_of(pool, &endpoint->policy);
 
-    cp_lock_take(&pool->lock);
-    endpoint->held_until = 0;
-    endpoint->blocked_until = 0;
-    endpoint->last_fault.error_class = 0;
-    cp_lock_give(&pool->lock);
     cp_lock_take(&endpoint->lock);
     connection->created = now;
     connection->released = now;
@@ -43,6 +57,7 @@ void cp_verdict_opened(struct connpool_connection *connection)
     endpoint->counters.opened++;
     cp_connection_set_state(connection, CP_CHECKING);
     cp_lock_give(&endpoint->lock);
+    clear_faults(endpoint);
     if (pool->is_observed) {
         cp_observe_opened(connection, now - connection->opened_at);
     }
@@ -57,15 +72,15 @@ bool cp_verdict_open_failed(struct connpool_connection *connection)
 
     cp_lock_take(&pool->lock);
     endpoint->last_fault = connection->fault;
-    may_wait = connection->fault.error_class == CONNPOOL_ERROR_RESOURCE_REMOTE && endpoint->size > 1;
+    cp_lock_take(&endpoint->lock);
+    cp_endpoint_doom(connection, CONNPOOL_REASON_OPEN, false);
+    cp_lock_give(&endpoint->lock);
+    may_wait = connection->fault.error_class == CONNPOOL_ERROR_RESOURCE_REMOTE && cp_line_has_live(endpoint);
     if (may_wait) {
         endpoint->blocked_until = cp_time_add(now, BLOCKED_FOR);
     } else if (endpoint->policy.holddown != 0) {
         endpoint->held_until = cp_time_add(now, endpoint->policy.holddown);
     }
-    cp_lock_take(&endpoint->lock);
-    cp_endpoint_doom(connection, CONNPOOL_REASON_OPEN, false);
-    cp_lock_give(&endpoint->lock);
     cp_lock_give(&pool->lock);
     cp_connection_end(connection);
     return may_wait;
@@ -85,7 +100,7 @@ static void tell_dead(struct connpool_connection *connection)
 
 void cp_verdict_dead(struct connpool_connection *connection)
 {
-    bool by_timeout = connection->kind == CP_CHECK && connection->fault.error_class == CONNPOOL_ERROR_TIMEOUT;
+    bool by_timeout = connection->kind == CP_CHECK && connection->is_cut;
 
     cp_endpoint_found_dead(connection, by_timeout);
     tell_dead(connection);

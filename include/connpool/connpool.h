@@ -339,6 +339,7 @@ struct connpool_statistics {
     uint64_t waited;     /* acquires that stood in line at least once */
     uint64_t overloaded; /* acquires refused by max_waiters */
     uint64_t ended[CONNPOOL_REASON_COUNT]; /* connections destroyed, by reason */
+    uint64_t unopened;                     /* of ended: those whose open never succeeded */
 };
 CONNPOOL_API void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statistics *statistics);
 CONNPOOL_API void connpool_endpoint_statistics(const connpool_endpoint *endpoint,

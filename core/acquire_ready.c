@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * acquire_ready: the phases that make a connection ready: of an idle one, whether it is alive (LOCAL, IDLE, CHECK); of
+ * a slot, a new one (EVICT, OPEN); of both, the hand-out (PREPARE).
+ */
+#include "acquire_busy.h"
+#include "acquire_error.h"
+#include "acquire_phase.h"
+#include "carry.h"
+#include "dispose.h"
+#include "error.h"
+#include "local_check.h"
+#include "run.h"
+#include "verdict.h"
+
+static enum cp_course start(struct cp_acquire *acquire, enum cp_acquire_phase phase, enum cp_kind kind,
+                            const struct connpool_wait *wait)
+{
+    cp_run_start(acquire->connection, kind, wait->now);
+    return cp_acquire_go_on(acquire, phase);
+}
+
+/* ---- A connection's own operation that is not done ---- */
+
+/* The caller's time is up: the operation goes on without us where somebody can drive it, and the connection feeds the
+ * pool; else it ends, without a verdict. */
+static enum cp_course leave(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+
+    acquire->connection = NULL;
+    cp_acquire_error_timed_out(acquire);
+    if (!cp_carry_elsewhere(connection)) {
+        cp_verdict_abandoned(connection);
+    }
+    return cp_acquire_end(acquire, CONNPOOL_TIMED_OUT);
+}
+
+/* The context closes: nobody wants the connection any more. */
+static enum cp_course leave_closed(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+
+    acquire->connection = NULL;
+    cp_verdict_abandoned(connection);
+    return cp_acquire_end_closed(acquire);
+}
+
+/* Sleep on the operation, or leave it. */
+static enum cp_course stand_by(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    if (cp_acquire_is_late(acquire, wait)) {
+        return leave(acquire);
+    }
+    if (acquire->waiter.waker == NULL) {
+        acquire->waiter.waker = cp_operation_waker(&acquire->operation);
+    }
+    if (acquire->waiter.waker != NULL) {
+        if (!cp_acquire_busy_enter(acquire) || atomic_load(&acquire->pool->context->is_closing)) {
+            return leave_closed(acquire);
+        }
+        wait->flags |= CONNPOOL_WAIT_WAKE;
+    }
+    return cp_acquire_stand(acquire, wait);
+}
+
+/* ---- LOCAL, IDLE, CHECK ---- */
+
+enum cp_course cp_acquire_dead(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+
+    acquire->connection = NULL;
+    cp_verdict_dead(connection);
+    return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+}
+
+enum cp_course cp_acquire_alive(struct cp_acquire *acquire, const struct connpool_wait *wait)
+{
+    bool needs_check = (acquire->needs & CP_NEEDS_CHECK) != 0;
+
+    /* There is no time for a round trip, nor for a worker's call. */
+    if (cp_acquire_is_try(acquire) && (needs_check || cp_run_is_blocking(acquire->connection, CP_PREPARE))) {
+        return cp_acquire_skip(acquire);
+    }
+    if (!needs_check) {
+        return start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
+    }
+    cp_acquire_put_back_skipped(acquire);
+    return start(acquire, CP_ACQUIRE_CHECK, CP_CHECK, wait);
+}
+
+enum cp_course cp_acquire_check_locally(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    if (cp_run_is_blocking(acquire->connection, CP_IDLE)) {
+        return cp_acquire_is_try(acquire) ? cp_acquire_skip(acquire) : start(acquire, CP_ACQUIRE_IDLE, CP_IDLE, wait);
+    }
+    switch (cp_local_check(acquire->connection, wait->now)) {
+    case CP_LOCAL_DEAD:
+        return cp_acquire_dead(acquire);
+    case CP_LOCAL_BUSY:
+        return cp_acquire_skip(acquire);
+    default:
+        return cp_acquire_alive(acquire, wait);
+    }
+}
+
+enum cp_course cp_acquire_drive_idle(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
+
+    if (result == CONNPOOL_STEP_AGAIN) {
+        return stand_by(acquire, wait);
+    }
+    return result < 0 ? cp_acquire_dead(acquire) : cp_acquire_alive(acquire, wait);
+}
+
+enum cp_course cp_acquire_check(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
+
+    if (result == CONNPOOL_STEP_AGAIN) {
+        return stand_by(acquire, wait);
+    }
+    return result < 0 ? cp_acquire_dead(acquire) : start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
+}
+
+/* ---- EVICT, OPEN ---- */
+
+/* A failure at one endpoint: the next one, if there is another. */
+static enum cp_course fail_at(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint)
+{
+    cp_acquire_exclude(acquire, endpoint);
+    return cp_acquire_is_all_excluded(acquire) ? cp_acquire_end(acquire, CONNPOOL_FAILED)
+                                               : cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+}
+
+/* A slot that was granted may have come too late, or after a connect that failed. */
+static bool is_held_down(struct cp_acquire *acquire, int64_t now)
+{
+    const struct connpool_endpoint *endpoint = acquire->reserved;
+    bool is_held;
+
+    cp_lock_take(&acquire->pool->lock);
+    is_held = endpoint->held_until > now;
+    if (is_held) {
+        cp_acquire_error_held(acquire, endpoint, now);
+    }
+    cp_lock_give(&acquire->pool->lock);
+    return is_held;
+}
+
+static enum cp_course begin_open(struct cp_acquire *acquire, const struct connpool_wait *wait)
+{
+    struct connpool_endpoint *endpoint = acquire->reserved;
+
+    acquire->connection = cp_connection_new(endpoint);
+    if (acquire->connection == NULL) {
+        cp_acquire_give_slot_back(acquire);
+        return atomic_load(&acquire->pool->context->is_closing)
+                   ? cp_acquire_end_closed(acquire)
+                   : cp_acquire_end(acquire, cp_error_no_memory(&acquire->error, acquire->pool->name));
+    }
+    acquire->reserved = NULL;
+    acquire->is_new = true;
+    cp_lock_take(&endpoint->lock);
+    cp_connection_set_state(acquire->connection, CP_OPENING);
+    cp_lock_give(&endpoint->lock);
+    if (acquire->pool->is_observed) {
+        acquire->connection->opened_at = cp_clock_precise(&acquire->pool->context->clock);
+    }
+    return start(acquire, CP_ACQUIRE_OPEN, CP_OPEN, wait);
+}
+
+enum cp_course cp_acquire_evict(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    struct connpool_endpoint *endpoint = acquire->reserved;
+    struct connpool_connection *victim = acquire->victim;
+
+    acquire->victim = NULL;
+    if (victim != NULL) {
+        cp_dispose_cut_keep_slot(victim);
+    }
+    cp_acquire_put_back_skipped(acquire);
+    if (is_held_down(acquire, wait->now)) {
+        cp_acquire_give_slot_back(acquire);
+        return fail_at(acquire, endpoint);
+    }
+    if (cp_acquire_is_late(acquire, wait)) {
+        cp_acquire_give_slot_back(acquire);
+        return cp_acquire_end_with_time(acquire);
+    }
+    return begin_open(acquire, wait);
+}
+
+static enum cp_course open_failed(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    acquire->connection = NULL;
+    cp_acquire_error_failed(acquire, connection);
+    if (cp_verdict_open_failed(connection)) {
+        return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+    }
+    return fail_at(acquire, endpoint);
+}
+
+enum cp_course cp_acquire_open(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
+
+    if (result == CONNPOOL_STEP_AGAIN) {
+        return stand_by(acquire, wait);
+    }
+    if (result < 0) {
+        return open_failed(acquire);
+    }
+    cp_verdict_opened(acquire->connection);
+    return start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
+}
+
+/* ---- PREPARE ---- */
+
+static enum cp_course hand_out(struct cp_acquire *acquire)
+{
+    struct connpool_connection *connection = acquire->connection;
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    bool is_closing;
+
+    acquire->connection = NULL;
+    cp_lock_take(&endpoint->lock);
+    is_closing = endpoint->is_closing;
+    if (is_closing) {
+        cp_endpoint_doom(connection, CONNPOOL_REASON_CLOSED, true);
+    } else {
+        cp_endpoint_lease(connection, &acquire->lease);
+    }
+    cp_lock_give(&endpoint->lock);
+    if (!is_closing) {
+        return cp_acquire_end(acquire, CONNPOOL_OK);
+    }
+    cp_dispose_cut(connection);
+    return cp_acquire_end_closed(acquire);
+}
+
+enum cp_course cp_acquire_prepare(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    int32_t result;
+
+    wait->flags = acquire->flags;
+    result = cp_run_step(acquire->connection, wait, &acquire->operation);
+    if (result == CONNPOOL_STEP_AGAIN) {
+        return stand_by(acquire, wait);
+    }
+    if (result == CONNPOOL_STEP_DONE) {
+        return hand_out(acquire);
+    }
+    return acquire->is_new ? open_failed(acquire) : cp_acquire_dead(acquire);
+}
