@@ -14,6 +14,7 @@
 #include <connpool/connpool.h>
 
 #include "connection.h"
+#include "counters.h"
 #include "host.h"
 #include "lock.h"
 #include "options.h"
@@ -25,11 +26,6 @@ TAILQ_HEAD(cp_places, cp_place);
 
 /* The two lists of idle connections. */
 enum cp_class { CP_CLASS_EXTRA, CP_CLASS_BASE, CP_CLASS_COUNT };
-
-struct cp_counters {
-    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded, unopened;
-    uint64_t ended[CONNPOOL_REASON_COUNT];
-};
 
 struct connpool_endpoint {
     /* These stay when the record is recycled: a stale lease, or a release that was overtaken, may still look. */

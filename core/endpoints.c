@@ -354,22 +354,6 @@ void cp_endpoints_unref(struct connpool_endpoint *endpoint)
     }
 }
 
-static void add_counters(struct cp_counters *sum, const struct cp_counters *counters)
-{
-    sum->acquired += counters->acquired;
-    sum->reused += counters->reused;
-    sum->released += counters->released;
-    sum->opened += counters->opened;
-    sum->timed_out += counters->timed_out;
-    sum->failed += counters->failed;
-    sum->waited += counters->waited;
-    sum->overloaded += counters->overloaded;
-    sum->unopened += counters->unopened;
-    for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
-        sum->ended[i] += counters->ended[i];
-    }
-}
-
 /* Out of every table of the pool; its lock is held. */
 static void remove_from_pool(struct connpool_endpoint *endpoint)
 {
@@ -382,7 +366,7 @@ static void remove_from_pool(struct connpool_endpoint *endpoint)
     HASH_DELETE(by_options, pool->by_options, endpoint);
     cp_due_forget(endpoint);
     pool->run_time_endpoints--;
-    add_counters(&pool->retired, &endpoint->counters);
+    cp_counters_add(&pool->retired, &endpoint->counters);
 }
 
 void cp_endpoints_purge(struct connpool_pool *pool, int64_t now)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* statistics: snapshots of sizes, counters, histograms and limits. */
+#include <string.h>
+
 #include "copy_out.h"
 #include "endpoints.h"
 #include "pool.h"
@@ -18,24 +20,23 @@ const char *connpool_reason_text(connpool_reason reason)
     return (size_t)reason < CONNPOOL_REASON_COUNT ? reason_texts[reason] : "unknown reason";
 }
 
-static void add_counters(struct connpool_statistics *sum, const struct cp_counters *counters)
+static void set_counters(struct connpool_statistics *statistics, const struct cp_counters *counters)
 {
-    sum->acquired += counters->acquired;
-    sum->reused += counters->reused;
-    sum->released += counters->released;
-    sum->opened += counters->opened;
-    sum->timed_out += counters->timed_out;
-    sum->failed += counters->failed;
-    sum->waited += counters->waited;
-    sum->overloaded += counters->overloaded;
-    sum->unopened += counters->unopened;
-    for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
-        sum->ended[i] += counters->ended[i];
-    }
+    statistics->acquired = counters->acquired;
+    statistics->reused = counters->reused;
+    statistics->released = counters->released;
+    statistics->opened = counters->opened;
+    statistics->timed_out = counters->timed_out;
+    statistics->failed = counters->failed;
+    statistics->waited = counters->waited;
+    statistics->overloaded = counters->overloaded;
+    statistics->unopened = counters->unopened;
+    memcpy(statistics->ended, counters->ended, sizeof(statistics->ended));
 }
 
 /* The pool's lock is held. */
-static void add_endpoint(struct connpool_statistics *sum, const connpool_endpoint *endpoint)
+static void add_endpoint(struct connpool_statistics *sum, struct cp_counters *counters,
+                         const connpool_endpoint *endpoint)
 {
     struct connpool_endpoint *locked = (struct connpool_endpoint *)endpoint;
 
@@ -47,7 +48,7 @@ static void add_endpoint(struct connpool_statistics *sum, const connpool_endpoin
     sum->leased += (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_CHECKING];
     sum->resetting += endpoint->count[CP_RESETTING];
     sum->closing += endpoint->count[CP_CLOSING];
-    add_counters(sum, &endpoint->counters);
+    cp_counters_add(counters, &endpoint->counters);
     cp_lock_give(&locked->lock);
 }
 
@@ -55,6 +56,7 @@ void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statist
 {
     struct connpool_pool *locked = (struct connpool_pool *)pool;
     struct connpool_statistics sum = {.size = sizeof(sum)};
+    struct cp_counters counters = {0};
     const struct connpool_endpoint *endpoint;
 
     /* In a forked child another thread may have held the lock for ever: all is 0. */
@@ -64,26 +66,29 @@ void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statist
     }
     cp_lock_take(&locked->lock);
     TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
-        add_endpoint(&sum, endpoint);
+        add_endpoint(&sum, &counters, endpoint);
     }
-    add_counters(&sum, &pool->retired);
+    cp_counters_add(&counters, &pool->retired);
     sum.waiters = atomic_load_explicit(&pool->waiters, memory_order_relaxed);
     cp_lock_give(&locked->lock);
+    set_counters(&sum, &counters);
     cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
 }
 
 void connpool_endpoint_statistics(const connpool_endpoint *endpoint, struct connpool_statistics *statistics)
 {
     struct connpool_statistics sum = {.size = sizeof(sum)};
+    struct cp_counters counters = {0};
 
     if (cp_pool_is_forked(endpoint->pool)) {
         cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
         return;
     }
     cp_lock_take(&endpoint->pool->lock);
-    add_endpoint(&sum, endpoint);
+    add_endpoint(&sum, &counters, endpoint);
     sum.waiters = endpoint->waiters;
     cp_lock_give(&endpoint->pool->lock);
+    set_counters(&sum, &counters);
     cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));
 }
 

@@ -40,7 +40,7 @@ typedef enum connpool_status {
     CONNPOOL_NO_MEMORY,    /* memory or another resource of this process ran out */
     CONNPOOL_FORKED,       /* the context belongs to the parent process */
     CONNPOOL_PLUGIN_ERROR, /* a plugin could not be loaded, or broke the ABI's rules */
-    CONNPOOL_STILL_LEASED  /* close: the limit ran out with leases out */
+    CONNPOOL_STILL_LEASED  /* close: the limit ran out with connections out */
 } connpool_status;
 
 /* The name of a status ("timed out"); lives for ever. */
@@ -150,10 +150,12 @@ CONNPOOL_API void connpool_text_free(char *text);
 
 /*
  * Close: refuse new acquires and wake all waiters with CONNPOOL_CLOSED at once, close what is idle, wait up to
- * timeout_ms for leases. CONNPOOL_OK: all is gone. CONNPOOL_STILL_LEASED: *still_leased (may be NULL) leases are out;
- * each connection is destroyed as it is released. In both cases the context is no longer the caller's; memory lives
- * until the last lease and endpoint handle return. timeout_ms: 0 or more, or CONNPOOL_WAIT_FOREVER. May wait. NULL is
- * accepted.
+ * timeout_ms for what is out. CONNPOOL_OK: all is gone. CONNPOOL_STILL_LEASED: *still_leased (may be NULL) connections
+ * are out, leased or in the hands of a worker that is inside a plugin; each is destroyed as it comes back. In both
+ * cases the context is no longer the caller's; memory lives until the last lease and endpoint handle return, and an
+ * observer or log function may still be told of acquires that end and connections that come back. CONNPOOL_INVALID:
+ * timeout_ms is neither 0 or more nor CONNPOOL_WAIT_FOREVER; CONNPOOL_CLOSED: it was closed before; CONNPOOL_FORKED.
+ * May wait. NULL is accepted.
  */
 CONNPOOL_API connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_leased);
 
@@ -219,7 +221,8 @@ typedef struct connpool_lease {
  * Acquire a connection from an endpoint by name (as for connpool_endpoint_get). timeout_ms: a limit;
  * CONNPOOL_WAIT_FOREVER; CONNPOOL_WAIT_DEFAULT; 0 takes only what needs no round trip and opens nothing. May wait, up
  * to the limit. CONNPOOL_OK: *lease is the caller's until connpool_release or connpool_discard. CONNPOOL_TIMED_OUT,
- * _CLOSED, _FAILED, _OVERLOADED, _NOT_FOUND, _INVALID (the timeout), _NO_MEMORY, _FORKED.
+ * _CLOSED, _FAILED, _OVERLOADED, _NOT_FOUND, _INVALID (the timeout, or text that the
+ * manager refuses), _NO_MEMORY, _FORKED.
  */
 CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_acquire(connpool_pool *pool, const char *endpoint,
                                                                   int timeout_ms, connpool_lease *lease,
