@@ -58,7 +58,7 @@ enum test_kind {
 
 struct test_behaviour {
     enum test_kind kind;
-    int32_t error_class; /* of FAIL; with the SLOW ones: not done but failed at the end, 0: done */
+    int32_t error_class; /* of FAIL; with the SLOW ones: not done but failed at the end, 0: done; with NEVER: noted */
     int32_t scope;
     int32_t code;
     int64_t delay;

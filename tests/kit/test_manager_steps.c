@@ -205,6 +205,9 @@ static int32_t answer(struct test_state *state, struct connpool_wait *wait, stru
     case TEST_SLOW_WAKE:
         return answer_late(state, fault, answer_wake(state, wait, true));
     case TEST_NEVER:
+        if (state->behaviour.error_class != 0) {
+            (void)answer_fault(state, fault);
+        }
         return answer_wake(state, wait, false);
     case TEST_TRICKLE:
         wait->at = wait->now + state->behaviour.delay;
@@ -384,6 +387,10 @@ static int32_t descriptors(void *connection, int32_t *list, int32_t capacity)
 {
     struct test_state *state = connection;
 
+    if (state->magic != TEST_ALIVE) {
+        test_manager_breach("descriptors: of a connection whose open was not started");
+        return 0;
+    }
     if (state->sockets[0] < 0) {
         return 0;
     }
