@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "pool_client.h"
 #include "pool_fixture.h"
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument);
@@ -59,8 +61,8 @@ static void test_no_thread_for_a_blocking_open_B20(void **state)
     pool_fixture_close(&fixture);
 }
 
-/* Run with no descriptor left. */
-static void without_descriptors(void (*run)(void))
+/* Run with so many descriptors left. */
+static void with_descriptors(unsigned left, void (*run)(void))
 {
     struct rlimit before, limit;
     int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -69,10 +71,15 @@ static void without_descriptors(void (*run)(void))
     (void)close(next);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     limit = before;
-    limit.rlim_cur = (rlim_t)next;
+    limit.rlim_cur = (rlim_t)next + left;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     run();
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void without_descriptors(void (*run)(void))
+{
+    with_descriptors(0, run);
 }
 
 static struct pool_fixture poor;
@@ -122,6 +129,36 @@ static void test_a_life_without_descriptors_B17_B20(void **state)
     pool_fixture_assert_nothing_left(&poor);
 }
 
+/* Two for the connection's socket and its peer, none for what would wake the thread from its wait. */
+static void open_a_connection(void)
+{
+    static struct pool_client client;
+
+    client = (struct pool_client){0};
+    pool_client_start(&client, &poor, "x", 20000);
+    while (test_manager_feed(false) == 0 && !pool_client_is_done(&client)) {
+        (void)sched_yield();
+    }
+    pool_client_join(&client);
+    poor_status = client.status;
+    poor_lease = client.lease;
+    poor.error = client.error;
+}
+
+static void test_an_open_that_needs_no_wake_needs_no_descriptor_for_one_B17(void **state)
+{
+    (void)state;
+    poor = (struct pool_fixture){.real_clock = true};
+    assert_int_equal(pool_fixture_try_open(&poor, without_collector), CONNPOOL_OK);
+    test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_SOCKET));
+    with_descriptors(2, open_a_connection);
+    if (poor_status != CONNPOOL_OK) {
+        fail_msg("%s", poor.error.text);
+    }
+    pool_give(&poor_lease);
+    pool_fixture_close(&poor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_no_thread_for_a_blocking_open_B20),
         cmocka_unit_test(test_no_descriptor_for_the_collector_B20),
         cmocka_unit_test(test_a_life_without_descriptors_B17_B20),
+        cmocka_unit_test(test_an_open_that_needs_no_wake_needs_no_descriptor_for_one_B17),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

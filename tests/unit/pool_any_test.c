@@ -212,6 +212,38 @@ static void test_endpoints_of_two_pools_are_refused(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* The line as it is while an acquire stands in it. */
+static void count_waiters(void *argument, int64_t until)
+{
+    struct pool_fixture *fixture = argument;
+
+    (void)until;
+    assert_int_equal(pool_numbers(fixture).waiters, 1);
+    assert_int_equal(endpoint_numbers(fixture, "a").waiters, 1);
+    virtual_clock_advance(&fixture->clock, 0); /* sleep again */
+}
+
+static void test_an_endpoint_given_twice_is_waited_for_once(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_endpoint *twice[2];
+    connpool_lease held, lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'max_size': 1, 'max_waiters': 1");
+    held = pool_take(&fixture, "a");
+    assert_int_equal(connpool_endpoint_get(fixture.pool, "a", &twice[0], NULL), CONNPOOL_OK);
+    twice[1] = twice[0];
+    virtual_clock_on_sleep(&fixture.clock, count_waiters, &fixture);
+    assert_int_equal(connpool_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_TIMED_OUT);
+    assert_int_equal(pool_numbers(&fixture).waiters, 0);
+    pool_give(&held);
+    assert_int_equal(connpool_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_OK);
+    pool_give(&lease);
+    connpool_endpoint_put(twice[0]);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_times_out_and_leaves_no_waiter_behind),
         cmocka_unit_test(test_counts_and_arguments),
         cmocka_unit_test(test_endpoints_of_two_pools_are_refused),
+        cmocka_unit_test(test_an_endpoint_given_twice_is_waited_for_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

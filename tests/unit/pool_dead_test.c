@@ -213,6 +213,64 @@ static void test_a_busy_one_is_waited_for_where_nothing_else_is_left(void **stat
     pool_fixture_close(&fixture);
 }
 
+struct late_release {
+    struct pool_fixture fixture;
+    connpool_lease lease;
+};
+
+static void release_late(void *argument, int64_t until)
+{
+    struct late_release *scene = argument;
+
+    (void)until;
+    pool_give(&scene->lease);
+    virtual_clock_advance(&scene->fixture.clock, 0); /* sleep again */
+}
+
+/* What is released while the check runs has just been heard of. */
+static void test_a_check_without_answer_condemns_what_was_parked_before_it_began(void **state)
+{
+    struct late_release scene = {0};
+    connpool_lease first, second, lease;
+
+    (void)state;
+    pool_fixture_open(&scene.fixture, "'min_idle': 3, 'max_size': 3, 'check_after': 0.2, 'check_timeout': 0.5");
+    first = pool_take(&scene.fixture, "x");
+    second = pool_take(&scene.fixture, "x");
+    scene.lease = pool_take(&scene.fixture, "x");
+    pool_give(&first);
+    pool_give(&second);
+    virtual_clock_advance(&scene.fixture.clock, MILLISECONDS(300));
+    test_manager_set_connection(1, TEST_CHECK, test_kind(TEST_NEVER));
+    virtual_clock_on_sleep(&scene.fixture.clock, release_late, &scene);
+    lease = pool_take(&scene.fixture, "x");
+    assert_int_equal(lease_number(&lease), 3);
+    assert_int_equal(pool_numbers(&scene.fixture).ended[CONNPOOL_REASON_DEAD], 2);
+    assert_int_equal(test_manager_live(NULL), 1);
+    pool_give(&lease);
+    pool_fixture_close(&scene.fixture);
+}
+
+/* A manager may note what it knows so far and go on. */
+static void test_a_check_that_noted_a_fault_and_got_no_answer_is_a_timeout(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct test_behaviour noted = {.kind = TEST_NEVER, .error_class = CONNPOOL_ERROR_TRANSIENT};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'min_idle': 2, 'max_size': 2, 'check_after': 1, 'check_timeout': 2");
+    pool_park(&fixture, "x", 2);
+    virtual_clock_advance(&fixture.clock, SECONDS(10));
+    test_manager_set_connection(1, TEST_CHECK, noted);
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 3);
+    assert_int_equal(test_manager_calls(TEST_CHECK), 1);
+    assert_int_equal(pool_numbers(&fixture).ended[CONNPOOL_REASON_DEAD], 2);
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +284,8 @@ int main(void)
         cmocka_unit_test(test_idle_operation_sees_the_hang_up_A10),
         cmocka_unit_test(test_a_busy_one_is_passed_by),
         cmocka_unit_test(test_a_busy_one_is_waited_for_where_nothing_else_is_left),
+        cmocka_unit_test(test_a_check_without_answer_condemns_what_was_parked_before_it_began),
+        cmocka_unit_test(test_a_check_that_noted_a_fault_and_got_no_answer_is_a_timeout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

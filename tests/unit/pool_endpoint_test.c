@@ -296,6 +296,30 @@ static void test_pool_states_by_shared_values(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* One peer, one endpoint, one max_size: whether it is called by its name or by what it is. */
+static void test_text_of_a_configured_endpoints_options_is_that_endpoint(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_endpoint *by_name, *by_text;
+    connpool_lease held, lease;
+
+    (void)state;
+    pool_fixture_open_json(&fixture, "{'pools': {'p': {'manager': 'test', 'max_size': 1, 'endpoints': "
+                                     "{'main': {'name': 'n1'}}}}}");
+    assert_int_equal(connpool_endpoint_get(fixture.pool, "main", &by_name, NULL), CONNPOOL_OK);
+    assert_int_equal(connpool_endpoint_get(fixture.pool, "n1", &by_text, NULL), CONNPOOL_OK);
+    assert_ptr_equal(by_text, by_name);
+    assert_string_equal(connpool_endpoint_name(by_text), "main");
+    held = pool_take(&fixture, "main");
+    assert_int_equal(pool_try(&fixture, "n1", 50, &lease), CONNPOOL_TIMED_OUT);
+    assert_int_equal(test_manager_most("n1"), 1);
+    assert_int_equal(pool_numbers(&fixture).endpoints, 1);
+    pool_give(&held);
+    connpool_endpoint_put(by_text);
+    connpool_endpoint_put(by_name);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_max_endpoints),
         cmocka_unit_test(test_endpoints_override_the_pools_keys),
         cmocka_unit_test(test_pool_states_by_shared_values),
+        cmocka_unit_test(test_text_of_a_configured_endpoints_options_is_that_endpoint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

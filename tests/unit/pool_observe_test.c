@@ -312,6 +312,44 @@ static void test_configure_that_refuses_fails_the_acquire(void **state)
     pool_fixture_close(&fixture);
 }
 
+static unsigned events_counted;
+
+static void count_event(void *argument, const struct connpool_event *event)
+{
+    (void)argument;
+    (void)event;
+    events_counted++;
+}
+
+static void fail_by_event(void *argument, const struct connpool_event *event)
+{
+    (void)argument;
+    fail_msg("told of an event at '%s' that the observer does not know", event->endpoint);
+}
+
+/* An application that was compiled when the struct had fewer members; what lies behind them is not looked at. */
+static void test_a_shorter_observer_is_told_as_far_as_it_goes(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct connpool_observer observer = {.size = offsetof(struct connpool_observer, failed),
+                                         .argument = &fixture,
+                                         .opened = count_event,
+                                         .acquired = count_event,
+                                         .failed = fail_by_event};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, POOL_DEFAULTS);
+    events_counted = 0;
+    assert_int_equal(connpool_pool_observe(fixture.pool, &observer), CONNPOOL_OK);
+    lease = pool_take(&fixture, "x");
+    pool_give(&lease);
+    assert_int_equal(events_counted, 2);
+    test_manager_set(TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
+    assert_int_equal(pool_try(&fixture, "y", 1000, &lease), CONNPOOL_FAILED);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_histograms_count_while_observed),
         cmocka_unit_test(test_configure_runs_once_for_each_new_connection),
         cmocka_unit_test(test_configure_that_refuses_fails_the_acquire),
+        cmocka_unit_test(test_a_shorter_observer_is_told_as_far_as_it_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

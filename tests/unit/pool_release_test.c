@@ -400,6 +400,28 @@ static void test_drain_of_one_endpoint(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* The goodbye of what is released and those of what is due are said together. */
+static void test_a_release_and_what_is_due_share_one_dispose_timeout(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease used, other;
+    int64_t begun;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'min_idle': 0, 'max_size': 3, 'idle_timeout': 1, 'max_uses': 2, 'dispose_timeout': 5");
+    pool_park(&fixture, "x", 1);
+    used = pool_take(&fixture, "x");
+    other = pool_take(&fixture, "x");
+    pool_give(&other);
+    test_manager_set(TEST_CLOSE, test_kind(TEST_NEVER));
+    virtual_clock_advance(&fixture.clock, SECONDS(2));
+    begun = virtual_clock_now(&fixture.clock);
+    pool_give(&used);
+    assert_int_equal(virtual_clock_now(&fixture.clock) - begun, SECONDS(5));
+    assert_int_equal(test_manager_live(NULL), 0);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_discard_destroys_without_a_goodbye_D20),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_of_one_endpoint),
+        cmocka_unit_test(test_a_release_and_what_is_due_share_one_dispose_timeout),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

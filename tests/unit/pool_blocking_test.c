@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* pool_blocking: operations that are marked as blocking and run on workers: those that are not begun yet, and acquires
+ * that must not wait for one. */
+#include "pool_fixture.h"
+
+/* As many as context.c allows. */
+#define WORKERS 16
+
+struct workers {
+    struct pool_fixture fixture;
+    size_t busy; /* that are to be, before an acquire sleeps */
+};
+
+static bool are_blocked(void *argument)
+{
+    return test_manager_blocked() >= ((const struct workers *)argument)->busy;
+}
+
+static void await_blocked(void *argument, int64_t until)
+{
+    struct workers *workers = argument;
+
+    (void)until;
+    await(are_blocked, workers, "a worker to begin");
+    virtual_clock_advance(&workers->fixture.clock, 0); /* sleep again */
+}
+
+static bool are_destroyed(void *argument)
+{
+    (void)argument;
+    return test_manager_destroyed() == WORKERS;
+}
+
+/* Nothing was opened, so nothing is to be destroyed, and there are no descriptors to be asked for. */
+static void test_a_blocking_open_that_was_still_queued_leaves_nothing_to_destroy(void **state)
+{
+    struct workers scene = {.busy = 0};
+    struct pool_fixture *fixture = &scene.fixture;
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(fixture, "'manager': 'test-blocking-open', 'min_idle': 0, 'max_size': %d", WORKERS + 1);
+    test_manager_set(TEST_OPEN, test_kind(TEST_BLOCK));
+    while (scene.busy++ < WORKERS) {
+        virtual_clock_on_sleep(&fixture->clock, await_blocked, &scene);
+        assert_int_equal(pool_try(fixture, "x", 800, &lease), CONNPOOL_TIMED_OUT);
+    }
+    assert_int_equal(pool_try(fixture, "x", 800, &lease), CONNPOOL_TIMED_OUT);
+    test_manager_unblock();
+    await(are_destroyed, NULL, "the late opens to end");
+    assert_int_equal(test_manager_opened(), WORKERS);
+    pool_fixture_close(fixture);
+}
+
+/* Every allocation of an acquire fails once: an open that no worker could begin is no connection to the manager. */
+static void test_a_blocking_open_that_found_no_worker_leaves_nothing_to_destroy(void **state)
+{
+    bool has_failed = true;
+
+    (void)state;
+    for (uint64_t k = 1; has_failed; k++) {
+        struct pool_fixture fixture = {0};
+        connpool_endpoint *endpoint;
+        connpool_lease lease;
+
+        pool_fixture_open(&fixture, "'manager': 'test-blocking-open', 'min_idle': 1, 'max_size': 1");
+        assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &endpoint, NULL), CONNPOOL_OK);
+        failing_allocator_fail(k, false);
+        atomic_store(&fixture.clock.is_manual, true);
+        if (connpool_endpoint_acquire(endpoint, CONNPOOL_WAIT_FOREVER, &lease, NULL) == CONNPOOL_OK) {
+            pool_give(&lease);
+        }
+        has_failed = failing_allocator_has_failed();
+        failing_allocator_fail(0, false);
+        test_manager_assert_rules();
+        connpool_endpoint_put(endpoint);
+        pool_fixture_close(&fixture);
+    }
+}
+
+/* It may wait for no worker, so it takes no connection that needs one. */
+static void test_a_try_harms_no_connection_whose_prepare_blocks(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease lease;
+    uint64_t prepared;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-prepare', 'min_idle': 3, 'max_size': 3");
+    atomic_store(&fixture.clock.is_manual, true);
+    pool_park(&fixture, "x", 3);
+    prepared = test_manager_calls(TEST_PREPARE);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pool_try(&fixture, "x", 0, &lease), CONNPOOL_TIMED_OUT);
+        assert_int_equal(pool_numbers(&fixture).idle_base, 3);
+    }
+    assert_int_equal(test_manager_calls(TEST_PREPARE), prepared);
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 1);
+    pool_give(&lease);
+    assert_int_equal(test_manager_live(NULL), 3);
+    pool_fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_blocking_open_that_was_still_queued_leaves_nothing_to_destroy),
+        cmocka_unit_test(test_a_blocking_open_that_found_no_worker_leaves_nothing_to_destroy),
+        cmocka_unit_test(test_a_try_harms_no_connection_whose_prepare_blocks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
