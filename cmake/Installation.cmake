@@ -11,6 +11,4 @@ write_basic_package_version_file(
   COMPATIBILITY SameMinorVersion
 )
 install(FILES ${PROJECT_BINARY_DIR}/connpool-config-version.cmake DESTINATION ${package_folder})
-if(TARGET connpool)
-  install(EXPORT connpool FILE connpool-config.cmake NAMESPACE connpool:: DESTINATION ${package_folder})
-endif()
+install(EXPORT connpool FILE connpool-config.cmake NAMESPACE connpool:: DESTINATION ${package_folder})

@@ -3,7 +3,8 @@
  * pool_stress: random operations of many threads on a few endpoints: acquires with limits of 0 to 2 µs among longer and
  * endless ones, releases, discards, evictions, drains, maintenance, run-time endpoints, and contexts that are closed
  * under load. Two rules hold at every instant: no connection is in two hands, and there are never more than max_size
- * and total_max_size (failures.md 4.5, C1, C3-C10, C13, C14, C17, C24; design.md, Semantics 1, 2, 3, 8, 9, 11).
+ * and total_max_size (failures.md 4.5, C1, C3, C4, C5, C6, C7, C8, C9, C10, C13, C14, C17, C24; design.md, Semantics 1,
+ * 2, 3, 8, 9, 11).
  *
  * In some contexts all acquires may time out, in some only those of one thread, in some none: time limits hide a wake
  * that was lost (failures.md 4.1).

@@ -44,6 +44,32 @@ static void test_a_stale_copy_does_not_harm_the_new_holder_D18(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* B2: a lease is what one acquire made: parts of two leases make none, and it finds its own pool. */
+static void test_a_lease_put_together_of_two_B2(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease first, second, mixed;
+
+    (void)state;
+    pool_fixture_open_json(&fixture, "{'pools': {'p': {'manager': 'test'}, 'q': {'manager': 'test'}}}");
+    first = pool_take(&fixture, "x");
+    pool_give(&first);
+    first = pool_take(&fixture, "x");
+    assert_int_equal(connpool_acquire(connpool_pool_get(fixture.context, "q"), "x", 1000, &second, NULL), CONNPOOL_OK);
+    mixed = (connpool_lease){.connection = first.connection, .generation = second.generation};
+    assert_false(connpool_lease_valid(&mixed));
+    assert_null(connpool_lease_native(&mixed, TEST_CONNECTION_TYPE));
+    assert_int_equal(connpool_release(&mixed), CONNPOOL_STALE);
+    mixed = (connpool_lease){.connection = second.connection, .generation = first.generation};
+    assert_int_equal(connpool_discard(&mixed), CONNPOOL_STALE);
+    assert_int_equal(pool_numbers(&fixture).leased, 1);
+    pool_give(&second);
+    assert_int_equal(pool_numbers(&fixture).leased, 1);
+    pool_give(&first);
+    assert_int_equal(pool_numbers(&fixture).leased, 0);
+    pool_fixture_close(&fixture);
+}
+
 /* B3: copies stay stale when the connection is gone and its memory may serve another. */
 static void test_a_stale_copy_of_a_connection_that_is_gone_B3_C16(void **state)
 {
@@ -238,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_second_release_has_no_effect_B1_D18),
         cmocka_unit_test(test_a_stale_copy_does_not_harm_the_new_holder_D18),
+        cmocka_unit_test(test_a_lease_put_together_of_two_B2),
         cmocka_unit_test(test_a_stale_copy_of_a_connection_that_is_gone_B3_C16),
         cmocka_unit_test(test_a_lease_of_nothing),
         cmocka_unit_test(test_outputs_are_written_only_on_success),

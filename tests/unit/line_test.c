@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -209,11 +210,55 @@ static void test_a_close_in_turns_meets_a_waiter_whose_time_runs_out(void **stat
     connpool_endpoint_put(a);
 }
 
+#define LONG_LINE 10000
+
+/* B30: who stands in line holds the memory of its place and no other; each release wakes the first, nobody else, and
+ * those in the middle leave as easily. */
+static void test_ten_thousand_in_line_B30(void **state)
+{
+    connpool *context = open_context("{\"pools\": {\"p\": {\"manager\": \"null\", \"max_size\": 1, \"endpoints\": "
+                                     "{\"a\": {}}}}}");
+    connpool_endpoint *a = endpoint_of(context, "a");
+    connpool_lease lease = acquire(a);
+    struct client *clients = calloc(LONG_LINE, sizeof(*clients));
+    struct connpool_statistics numbers = {.size = sizeof(numbers)};
+
+    (void)state;
+    assert_non_null(clients);
+    for (size_t i = 0; i < LONG_LINE; i++) {
+        stand_in_line(&clients[i], a, i % 2 == 0 ? CP_NEVER : CP_SECOND);
+    }
+    connpool_endpoint_statistics(a, &numbers);
+    assert_int_equal(numbers.waiters, LONG_LINE);
+    time_now += CP_SECOND;
+    for (size_t i = LONG_LINE - 1; i < LONG_LINE; i -= 2) { /* every other, from the end: their time is over */
+        assert_int_equal(step(&clients[i]), CONNPOOL_STEP_DONE);
+        assert_int_equal(clients[i].acquire.status, CONNPOOL_TIMED_OUT);
+        assert_int_equal(clients[i].wakes, 0);
+    }
+    for (size_t i = 0; i < LONG_LINE; i += 2) {
+        assert_int_equal(clients[i].wakes, 0);
+        release(lease);
+        assert_int_equal(clients[i].wakes, 1);
+        assert_int_equal(step(&clients[i]), CONNPOOL_STEP_DONE);
+        assert_int_equal(clients[i].acquire.status, CONNPOOL_OK);
+        lease = clients[i].acquire.lease;
+    }
+    connpool_endpoint_statistics(a, &numbers);
+    assert_int_equal(numbers.waiters, 0);
+    assert_int_equal(numbers.opened, 1);
+    release(lease);
+    free(clients);
+    connpool_endpoint_put(a);
+    assert_int_equal(connpool_close(context, 0, NULL), CONNPOOL_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_grant_passes_on_the_wake_that_was_under_way),
         cmocka_unit_test(test_a_close_in_turns_meets_a_waiter_whose_time_runs_out),
+        cmocka_unit_test(test_ten_thousand_in_line_B30),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
