@@ -10,6 +10,7 @@
 #include "carry.h"
 #include "dispose.h"
 #include "error.h"
+#include "release.h"
 #include "run.h"
 #include "verdict.h"
 
@@ -54,35 +55,6 @@ enum cp_course cp_acquire_skip(struct cp_acquire *acquire)
     return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
 }
 
-void cp_acquire_put_back(struct connpool_connection *connection)
-{
-    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
-    struct connpool_pool *pool = connection->pool;
-    int64_t now = cp_clock_coarse(&pool->context->clock);
-    struct cp_wakes wakes = {.count = 0};
-    connpool_reason reason;
-    bool is_spent;
-    int64_t due = CP_NEVER;
-
-    cp_lock_take(&pool->lock);
-    cp_lock_take(&endpoint->lock);
-    is_spent = cp_endpoint_is_spent(connection, now, &reason);
-    if (is_spent) {
-        cp_endpoint_doom(connection, reason, true);
-    } else {
-        due = cp_endpoint_put_back(connection);
-    }
-    cp_lock_give(&endpoint->lock);
-    if (!is_spent) {
-        cp_line_parked(endpoint, due, &wakes);
-    }
-    cp_lock_give(&pool->lock);
-    cp_wakes_fire(&wakes);
-    if (is_spent) {
-        cp_dispose_cut(connection);
-    }
-}
-
 void cp_acquire_put_back_skipped(struct cp_acquire *acquire)
 {
     struct connpool_connection *connection;
@@ -90,7 +62,7 @@ void cp_acquire_put_back_skipped(struct cp_acquire *acquire)
     /* The last first: each goes back to the head of the line that it was taken from. */
     while ((connection = TAILQ_LAST(&acquire->skipped, cp_connection_list)) != NULL) {
         TAILQ_REMOVE(&acquire->skipped, connection, link);
-        cp_acquire_put_back(connection);
+        cp_release_put_back(connection);
     }
 }
 
@@ -186,7 +158,7 @@ static void abandon(struct cp_operation *operation)
     connection = acquire->connection;
     acquire->connection = NULL;
     if (connection != NULL && acquire->phase == CP_ACQUIRE_LOCAL) {
-        cp_acquire_put_back(connection);
+        cp_release_put_back(connection);
     } else if (connection != NULL && !cp_carry_elsewhere(connection)) {
         cp_verdict_abandoned(connection);
     }

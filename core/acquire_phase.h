@@ -54,9 +54,8 @@ enum cp_course cp_acquire_end(struct cp_acquire *acquire, connpool_status status
 
 /* The connection in hand is put aside: busy, or wanting what there is no time for. */
 enum cp_course cp_acquire_skip(struct cp_acquire *acquire);
-/* What was put aside is idle again, as if it had not been looked at; what may not be used any more is cut. */
+/* What was put aside is idle again. */
 void cp_acquire_put_back_skipped(struct cp_acquire *acquire);
-void cp_acquire_put_back(struct connpool_connection *connection);
 
 /* An idle connection in hand is alive: on to its check, or its hand-out. */
 enum cp_course cp_acquire_alive(struct cp_acquire *acquire, const struct connpool_wait *wait);

@@ -176,6 +176,7 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
 static enum cp_course use_busy(struct cp_acquire *acquire, struct connpool_connection *connection,
                                const struct connpool_wait *wait)
 {
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
     struct cp_wakes wakes = {.count = 0};
     bool is_free;
 
@@ -192,8 +193,10 @@ static enum cp_course use_busy(struct cp_acquire *acquire, struct connpool_conne
     }
     TAILQ_REMOVE(&acquire->skipped, connection, link);
     acquire->connection = connection;
-    acquire->needs = acquire->pool->needs & ~CP_NEEDS_CHECK;
     acquire->is_new = false;
+    cp_lock_take(&endpoint->lock);
+    acquire->needs = cp_endpoint_needs(connection, wait->now);
+    cp_lock_give(&endpoint->lock);
     return cp_acquire_alive(acquire, wait);
 }
 

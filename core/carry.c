@@ -55,6 +55,8 @@ static void ended(struct connpool_connection *connection, int32_t result)
         break;
     case CP_PREPARE: /* these two of a blocking manager; the next hand-out does them again */
     case CP_IDLE:
+        is_ok ? cp_release_put_back(connection) : cp_verdict_dead(connection);
+        break;
     case CP_CHECK:
         is_ok ? cp_release_settle(connection) : cp_verdict_dead(connection);
         break;

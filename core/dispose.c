@@ -47,6 +47,7 @@ static void start_closes(struct connpool_pool *pool, struct cp_connection_list *
 
     TAILQ_FOREACH_SAFE (connection, doomed, link, next) {
         if (has_goodbye(connection)) {
+            cp_line_closing(cp_connection_endpoint(connection));
             cp_run_start(connection, CP_CLOSE, now);
         } else {
             TAILQ_REMOVE(doomed, connection, link);

@@ -17,7 +17,7 @@ static uint64_t leased(const struct connpool_endpoint *endpoint)
     return (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_RESETTING] + endpoint->count[CP_CHECKING];
 }
 
-static uint32_t needs_of(const struct connpool_connection *connection, int64_t now)
+uint32_t cp_endpoint_needs(const struct connpool_connection *connection, int64_t now)
 {
     const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
     uint32_t needs = endpoint->pool->needs;
@@ -55,7 +55,7 @@ struct connpool_connection *cp_endpoint_take(struct connpool_endpoint *endpoint,
         TAILQ_INSERT_TAIL(doomed, connection, link);
     }
     if (connection != NULL) {
-        *needs = needs_of(connection, now);
+        *needs = cp_endpoint_needs(connection, now);
         connection->was_extra = connection->state == CP_EXTRA;
         if (*needs == 0) {
             cp_endpoint_lease(connection, lease);

@@ -77,6 +77,9 @@ struct connpool_endpoint {
 #define CP_NEEDS_CHECK       2u
 #define CP_NEEDS_PREPARE     4u
 
+/* What a connection that was idle needs before its hand-out. The endpoint's lock is held. */
+uint32_t cp_endpoint_needs(const struct connpool_connection *connection, int64_t now);
+
 /*
  * Take an idle connection: base first, oldest first; then extra, newest first. What is found over its age, idle too
  * long, or known to be dead goes to `doomed` (CLOSING, reason set) and the search goes on. The one taken is leased

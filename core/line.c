@@ -244,6 +244,19 @@ void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wake
     cp_line_match(endpoint, wakes);
 }
 
+void cp_line_closing(struct connpool_endpoint *endpoint)
+{
+    struct cp_wakes wakes = {.count = 0};
+
+    cp_lock_take(&endpoint->pool->lock);
+    if (endpoint->blocked_until != 0 && !cp_line_has_live(endpoint)) {
+        endpoint->blocked_until = 0;
+        cp_line_match(endpoint, &wakes);
+    }
+    cp_lock_give(&endpoint->pool->lock);
+    cp_wakes_fire(&wakes);
+}
+
 /* Behind all that came before; a waiter that returns to its place is nearer the head, a new one is last. */
 static void insert_place(struct connpool_endpoint *endpoint, struct cp_place *place)
 {

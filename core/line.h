@@ -87,6 +87,10 @@ void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wake
  */
 void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
 
+/* A connection of this endpoint began to close: if no other can be waited for, opens may be tried again though the peer
+ * was full. No lock held. */
+void cp_line_closing(struct connpool_endpoint *endpoint);
+
 /* Take a place in line (again: the old sequence is kept). The pool's lock is held. */
 void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter);
 /* In line: neither granted, nor told that the context closes. The pool's lock is held. */

@@ -112,6 +112,35 @@ void cp_release_settle(struct connpool_connection *connection)
     }
 }
 
+void cp_release_put_back(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    struct connpool_pool *pool = connection->pool;
+    int64_t now = cp_clock_coarse(&pool->context->clock);
+    struct cp_wakes wakes = {.count = 0};
+    connpool_reason reason;
+    bool is_spent;
+    int64_t due = CP_NEVER;
+
+    cp_lock_take(&pool->lock);
+    cp_lock_take(&endpoint->lock);
+    is_spent = cp_endpoint_is_spent(connection, now, &reason);
+    if (is_spent) {
+        cp_endpoint_doom(connection, reason, true);
+    } else {
+        due = cp_endpoint_put_back(connection);
+    }
+    cp_lock_give(&endpoint->lock);
+    if (!is_spent) {
+        cp_line_parked(endpoint, due, &wakes);
+    }
+    cp_lock_give(&pool->lock);
+    cp_wakes_fire(&wakes);
+    if (is_spent) {
+        cp_dispose_cut(connection);
+    }
+}
+
 /* What is to be done with a connection whose lease has ended. */
 enum fate {
     FATE_STALE,  /* the lease was not current: nothing */

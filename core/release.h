@@ -11,6 +11,10 @@
  */
 void cp_release_settle(struct connpool_connection *connection);
 
+/* A connection that was taken and looked at, but not used (CHECKING): idle again, as if it had not been touched; one
+ * that may not be used any more is cut. No lock held; does not wait. */
+void cp_release_put_back(struct connpool_connection *connection);
+
 /* Close everything that is due. Returns how many. May wait up to dispose_timeout. */
 size_t cp_release_collect(struct connpool_pool *pool, int64_t now);
 
