@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool_gap: a call is overtaken between any two of its locks: by a close, and by the end and reuse of an endpoint's
- * record. Each test tries every such place.
+ * pool_gap: a call is overtaken between any two of its locks: by a close, by the end and reuse of an endpoint's record,
+ * by the release or the acquire that it should meet. Each test tries every such place.
  */
 #include "lock_gap.h"
-#include "pool_fixture.h"
+#include "stepped_acquire.h"
 
 #define OTHERS 4
 
@@ -166,12 +166,103 @@ static void test_nothing_is_opened_after_a_close_that_said_all_is_gone(void **st
     assert_true(gone > 0 && gone < gaps);
 }
 
+/* Somebody has the only slot and ends it while another acquires: the one in a gap of the other. */
+struct meeting {
+    struct pool_fixture fixture;
+    const char *wanted; /* the endpoint that is acquired from; the slot is in use by "a" */
+    bool is_broken;     /* what is given back */
+    connpool_lease held;
+    struct stepped_acquire client;
+};
+
+static void give_back(void *argument)
+{
+    struct meeting *meeting = argument;
+
+    assert_int_equal(meeting->is_broken ? connpool_discard(&meeting->held) : connpool_release(&meeting->held),
+                     CONNPOOL_OK);
+}
+
+static void acquire(void *argument)
+{
+    struct meeting *meeting = argument;
+
+    stepped_acquire_start(&meeting->client, &meeting->fixture, meeting->wanted, CONNPOOL_WAIT_FOREVER);
+}
+
+/* `second` in the gap of `first`, or after it: the acquire must end. False: it was after it. */
+static bool meet(uint64_t gap, const struct meeting *as, void (*first)(void *), void (*second)(void *))
+{
+    struct meeting meeting = *as;
+    bool had_gap;
+
+    pool_fixture_open(&meeting.fixture, "'min_idle': 0, 'max_size': 1, 'total_max_size': 1");
+    meeting.held = pool_take(&meeting.fixture, "a");
+    lock_gap_set(gap, second, &meeting);
+    first(&meeting);
+    had_gap = lock_gap_end();
+    if (!had_gap) {
+        second(&meeting);
+    }
+    stepped_acquire_run(&meeting.client, 1);
+    stepped_acquire_assert(&meeting.client, CONNPOOL_OK);
+    pool_give(&meeting.client.acquire.lease);
+    assert_int_equal(test_manager_most(NULL), 1);
+    assert_int_equal(pool_numbers(&meeting.fixture).waiters, 0);
+    pool_fixture_close(&meeting.fixture);
+    return had_gap;
+}
+
+static void meet_everywhere(const char *wanted, bool is_broken)
+{
+    const struct meeting as = {.wanted = wanted, .is_broken = is_broken};
+    uint64_t gaps = 0;
+
+    while (meet(gaps + 1, &as, acquire, give_back)) {
+        gaps++;
+    }
+    assert_true(gaps >= 3);
+    gaps = 0;
+    while (meet(gaps + 1, &as, give_back, acquire)) {
+        gaps++;
+    }
+    assert_true(gaps >= 3);
+}
+
+static void test_an_acquire_and_a_release_meet_anywhere_D3(void **state)
+{
+    (void)state;
+    meet_everywhere("a", false);
+}
+
+static void test_an_acquire_and_a_discard_meet_anywhere_D3(void **state)
+{
+    (void)state;
+    meet_everywhere("a", true);
+}
+
+static void test_an_acquire_and_a_release_of_another_endpoint_meet_anywhere_D3_C14(void **state)
+{
+    (void)state;
+    meet_everywhere("b", false);
+}
+
+static void test_an_acquire_and_a_discard_of_another_endpoint_meet_anywhere_D3_C14(void **state)
+{
+    (void)state;
+    meet_everywhere("b", true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_release_whose_endpoint_ends_meanwhile_leaves_the_index_right),
         cmocka_unit_test(test_a_release_whose_endpoint_is_another_one_meanwhile_leaves_the_index_right),
         cmocka_unit_test(test_nothing_is_opened_after_a_close_that_said_all_is_gone),
+        cmocka_unit_test(test_an_acquire_and_a_release_meet_anywhere_D3),
+        cmocka_unit_test(test_an_acquire_and_a_discard_meet_anywhere_D3),
+        cmocka_unit_test(test_an_acquire_and_a_release_of_another_endpoint_meet_anywhere_D3_C14),
+        cmocka_unit_test(test_an_acquire_and_a_discard_of_another_endpoint_meet_anywhere_D3_C14),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
