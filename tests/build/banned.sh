@@ -1,12 +1,13 @@
 #!/bin/sh
 # banned.sh TREE: no call of a function that this project does without (failures.md 3.5) in the library, the plugins and
-# the command.
+# the command; no test sleeps.
 set -eu
 cd "$1"
 
 # Unbounded or truncating text, results that hide errors, races with the file system, process-wide state, waits outside
 # a driver.
-unsafe='sprintf|vsprintf|strcpy|strncpy|strcat|strncat|gets|strtok|atoi|atol|atoll|atof|access|select|signal|alarm|setenv|putenv|unsetenv|alloca|sleep|usleep|nanosleep'
+unsafe='sprintf|vsprintf|strcpy|strncpy|strcat|strncat|gets|strtok|atoi|atol|atoll|atof|access|select|signal|alarm|setenv|putenv|unsetenv|alloca'
+sleeps='sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep'
 # Memory that is not taken through core/memory.h, which tests can make fail.
 memory='malloc|calloc|realloc|reallocarray|free|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign'
 # What ends or talks past the application.
@@ -42,8 +43,9 @@ sources() { find "$@" -name '*.[ch]' | sort; }
 
 # shellcheck disable=SC2046 # no file of this tree has a space in its name
 found=$(
-    calls "$unsafe" $(sources core plugins cli)
+    calls "$unsafe|$sleeps" $(sources core plugins cli)
     calls "$memory" $(sources core plugins cli | grep -v '^core/memory\.c$')
     calls "$process" $(sources core plugins)
+    calls "$sleeps" $(sources tests)
 )
 [ -z "$found" ] || { printf 'banned calls:\n%s\n' "$found"; exit 1; }

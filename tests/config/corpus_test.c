@@ -51,7 +51,7 @@ static char *read_file(const char *path)
 
     assert_non_null(text);
     if (file != NULL) {
-        (void)fread(text, 1, 65535, file);
+        assert_true(fread(text, 1, 65535, file) < 65535);
         (void)fclose(file);
     }
     return text;

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <assert.h>
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,6 +13,9 @@
 #include <unistd.h>
 
 #include "loop.h"
+
+#undef NDEBUG /* these asserts are the test */
+#include <assert.h>
 
 #define STARTERS 8
 #define STARTS   2000

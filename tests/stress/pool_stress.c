@@ -13,8 +13,10 @@
  * can; every other context has the system's clock. CONNPOOL_STRESS_OPERATIONS and CONNPOOL_STRESS_SEED replace the
  * number of operations and the seed, which is printed when the test fails.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,7 +26,7 @@
 #define THREADS           10
 #define NAMES             5
 #define OPERATIONS        1050000 /* of all threads and contexts together */
-#define SLOW_OPERATIONS   60000   /* under a sanitizer */
+#define SLOW_OPERATIONS   150000  /* under a sanitizer */
 #define PER_CONTEXT       20000
 #define PER_REAL_CONTEXT  3000 /* with the system's clock, by which a limit of a millisecond is long */
 #define PER_SHORT_CONTEXT 200  /* a wake that was lost shows when nobody comes after */
@@ -63,6 +65,7 @@ struct worker {
 };
 
 static _Atomic int64_t operations_left;
+static sem_t progress; /* posted at every 32nd operation, and when a worker ends */
 
 static void broken(const char *what, uint64_t value)
 {
@@ -253,11 +256,16 @@ static bool operate(struct worker *worker)
 static void *work(void *argument)
 {
     struct worker *worker = argument;
+    int64_t left;
 
-    while (atomic_fetch_sub(&operations_left, 1) > 0 && atomic_load(&breaches) == 0 && operate(worker)) {
+    while ((left = atomic_fetch_sub(&operations_left, 1)) > 0 && atomic_load(&breaches) == 0 && operate(worker)) {
         worker->operations++;
+        if (left % 32 == 0) {
+            (void)sem_post(&progress);
+        }
     }
     atomic_store(&worker->is_done, true);
+    (void)sem_post(&progress);
     return NULL;
 }
 
@@ -320,28 +328,18 @@ static void start_workers(struct worker *workers, struct pool_fixture *fixture, 
     }
 }
 
-/* Leaves the processors to those that work. */
-static void nap(void)
-{
-    const struct timespec five_milliseconds = {.tv_nsec = 5000000};
-
-    (void)nanosleep(&five_milliseconds, NULL);
-}
-
 /* Wait until condition(argument); where nobody does anything for ten seconds, somebody sleeps for ever. */
 static void wait_while_they_work(bool (*condition)(void *argument), void *argument)
 {
-    int64_t left;
+    while (!condition(argument)) {
+        struct timespec limit;
 
-    do {
-        left = atomic_load(&operations_left);
-        for (int turns = 0; turns < 2000 && !condition(argument); turns++) {
-            nap();
-        }
-        if (!condition(argument) && left == atomic_load(&operations_left)) {
+        (void)clock_gettime(CLOCK_MONOTONIC, &limit);
+        limit.tv_sec += 10;
+        if (sem_clockwait(&progress, CLOCK_MONOTONIC, &limit) != 0 && errno == ETIMEDOUT && !condition(argument)) {
             fail_msg("somebody sleeps who should not");
         }
-    } while (!condition(argument));
+    }
 }
 
 static bool is_half_done(void *argument)
@@ -455,6 +453,7 @@ static void test_random_operations(void **state)
     uint64_t wanted = from_environment("CONNPOOL_STRESS_OPERATIONS", DEFAULT_OPERATIONS), done = 0, random;
 
     (void)state;
+    assert_int_equal(sem_init(&progress, 0, 0), 0);
     seed = from_environment("CONNPOOL_STRESS_SEED", (uint64_t)time(NULL));
     random = seed * 2 + 1;
     while (done < wanted && atomic_load(&breaches) == 0) {
@@ -463,6 +462,7 @@ static void test_random_operations(void **state)
     if (atomic_load(&breaches) != 0) {
         fail_msg("%s", breach);
     }
+    assert_int_equal(sem_destroy(&progress), 0);
     has_passed = true;
 }
 

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <assert.h>
 #include <cmocka.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,6 +15,9 @@
 
 #include "driver.h"
 #include "token.h"
+
+#undef NDEBUG /* these asserts are the test */
+#include <assert.h>
 
 #define OWNERS 4
 #define WAKERS 4
