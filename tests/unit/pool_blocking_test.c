@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pool_blocking: operations that are marked as blocking and run on workers: those that are not begun yet, and acquires
  * that must not wait for one. */
+#include "pool_client.h"
 #include "pool_fixture.h"
 
 /* As many as context.c allows. */
@@ -102,12 +103,52 @@ static void test_a_try_harms_no_connection_whose_prepare_blocks(void **state)
     pool_fixture_close(&fixture);
 }
 
+static bool is_idle(void *argument)
+{
+    return pool_numbers(argument).idle_base == 1;
+}
+
+static bool is_one_blocked(void *argument)
+{
+    (void)argument;
+    return test_manager_blocked() == 1;
+}
+
+/* An acquire began a blocking idle and left; the collector ended it. That was no use of the connection. */
+static void test_an_idle_that_was_left_to_the_collector_is_no_use(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct pool_client client = {0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-idle', 'min_idle': 1, 'max_size': 1, 'check_after': 0.5, "
+                                "'background_collector': true");
+    atomic_store(&fixture.clock.is_manual, true);
+    pool_park(&fixture, "x", 1);
+    virtual_clock_advance(&fixture.clock, SECONDS(30));
+    test_manager_set(TEST_IDLE, test_kind(TEST_BLOCK));
+    pool_client_start(&client, &fixture, "x", 100);
+    await(is_one_blocked, NULL, "idle to begin");
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(101));
+    pool_client_join(&client);
+    assert_int_equal(client.status, CONNPOOL_TIMED_OUT);
+    test_manager_unblock();
+    await(is_idle, &fixture, "idle to end");
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 1);
+    assert_int_equal(test_manager_calls(TEST_CHECK), 1);
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_blocking_open_that_was_still_queued_leaves_nothing_to_destroy),
         cmocka_unit_test(test_a_blocking_open_that_found_no_worker_leaves_nothing_to_destroy),
         cmocka_unit_test(test_a_try_harms_no_connection_whose_prepare_blocks),
+        cmocka_unit_test(test_an_idle_that_was_left_to_the_collector_is_no_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

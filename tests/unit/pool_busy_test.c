@@ -74,12 +74,31 @@ static void test_a_busy_one_is_idle_for_others_while_its_skipper_opens(void **st
     pool_fixture_close(&fixture);
 }
 
+/* Its own exchange is no check: what is due before the hand-out is due all the same. */
+static void test_a_busy_one_that_needs_a_check_is_checked(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'min_idle': 1, 'max_size': 1, 'check_after': 0.5");
+    pool_park(&fixture, "x", 1);
+    virtual_clock_advance(&fixture.clock, SECONDS(30));
+    test_manager_set(TEST_IDLE, busy_for(MILLISECONDS(50)));
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 1);
+    assert_int_equal(test_manager_calls(TEST_CHECK), 1);
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_drives_a_busy_one_takes_what_is_released_meanwhile),
         cmocka_unit_test(test_who_drives_a_busy_one_takes_a_slot_that_frees_meanwhile),
         cmocka_unit_test(test_a_busy_one_is_idle_for_others_while_its_skipper_opens),
+        cmocka_unit_test(test_a_busy_one_that_needs_a_check_is_checked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

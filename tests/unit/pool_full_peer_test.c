@@ -111,6 +111,37 @@ static void test_a_connection_that_is_opening_keeps_no_block(void **state)
     pool_fixture_close(&fixture);
 }
 
+static void run_while_it_closes(void *argument, int64_t until)
+{
+    struct stepped_acquire *client = argument;
+
+    (void)until;
+    assert_int_equal(pool_numbers(client->fixture).closing, 1);
+    stepped_acquire_run(client, 1);
+    stepped_acquire_give(client, 3);
+    virtual_clock_advance(&client->fixture->clock, 0); /* sleep again */
+}
+
+static void test_a_connection_that_is_closing_keeps_no_block(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct stepped_acquire client;
+    connpool_lease held;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'min_idle': 1, 'max_size': 3, 'max_lifetime': 10, 'idle_timeout': 10");
+    held = pool_take(&fixture, "x");
+    virtual_clock_advance(&fixture.clock, SECONDS(11));
+    test_manager_set_nth(2, TEST_OPEN, test_fails(CONNPOOL_ERROR_RESOURCE_REMOTE));
+    stepped_acquire_start(&client, &fixture, "x", 60000);
+    assert_false(client.is_done);
+    test_manager_set(TEST_CLOSE, test_kind(TEST_NEVER));
+    virtual_clock_on_sleep(&fixture.clock, run_while_it_closes, &client);
+    pool_give(&held);
+    assert_true(client.is_done);
+    pool_fixture_close(&fixture);
+}
+
 /* It stood there before, so it is none too many. */
 static void test_who_returns_to_its_place_is_not_refused_as_one_too_many(void **state)
 {
@@ -149,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_all_that_came_before_the_block_get_the_slots_when_it_is_over),
         cmocka_unit_test(test_the_block_ends_with_the_last_connection),
         cmocka_unit_test(test_a_connection_that_is_opening_keeps_no_block),
+        cmocka_unit_test(test_a_connection_that_is_closing_keeps_no_block),
         cmocka_unit_test(test_who_returns_to_its_place_is_not_refused_as_one_too_many),
     };
 
