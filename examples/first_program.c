@@ -33,27 +33,33 @@ int main(int argc, char **argv)
     const char *endpoint = argc > 1 ? argv[1] : "example.org:80";
     connpool_error error;
     connpool *context = connpool_open("first.json", &error);
+    connpool_pool *pool;
+    int done = 0;
 
     if (context == NULL) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
-    for (int i = 0; i < 3; i++) {
+    pool = connpool_pool_get(context, "web");
+    if (pool == NULL) {
+        fprintf(stderr, "first.json has no pool \"web\"\n");
+    }
+    for (; pool != NULL && done < 3; done++) {
         connpool_lease lease;
         struct connpool_lease_info info = {.size = sizeof(info)};
 
-        if (connpool_acquire(connpool_pool_get(context, "web"), endpoint, CONNPOOL_WAIT_DEFAULT, &lease, &error) !=
-            CONNPOOL_OK) {
+        if (connpool_acquire(pool, endpoint, CONNPOOL_WAIT_DEFAULT, &lease, &error) != CONNPOOL_OK) {
             fprintf(stderr, "%s\n", error.text);
             break;
         }
         connpool_lease_info(&lease, &info);
-        if (ask(connpool_tcp(&lease)) == 0) {
-            printf(": connection %d, use %d\n", (int)info.id, (int)info.uses);
-            connpool_release(&lease);
-        } else {
+        if (ask(connpool_tcp(&lease)) != 0) {
+            fprintf(stderr, "no answer: the connection is given up\n");
             connpool_discard(&lease);
+            break;
         }
+        printf(": connection %d, use %d\n", (int)info.id, (int)info.uses);
+        connpool_release(&lease);
     }
-    return connpool_close(context, 1000, NULL) != CONNPOOL_OK;
+    return connpool_close(context, 1000, NULL) != CONNPOOL_OK || done < 3;
 }

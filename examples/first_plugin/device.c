@@ -3,6 +3,7 @@
 #include <connpool/manager.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,7 +38,7 @@ static int32_t device_open(void *connection, struct connpool_wait *wait, struct 
     }
     fault->error_class = CONNPOOL_ERROR_UNREACHABLE;
     fault->os_error = errno;
-    strncpy(fault->text, strerror(errno), sizeof(fault->text) - 1);
+    snprintf(fault->text, sizeof(fault->text), "%s: %s", options->path, strerror(errno));
     return -CONNPOOL_ERROR_UNREACHABLE;
 }
 
