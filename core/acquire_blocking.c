@@ -18,6 +18,12 @@ static connpool_status refuse_forked(const struct connpool_pool *pool, connpool_
     return cp_error_set(error, CONNPOOL_FORKED, 0, "pool '%s' belongs to the parent process", pool->name);
 }
 
+/* An endpoint or pool that was looked up and not found is often passed on unseen. */
+static connpool_status refuse_null(const char *what, connpool_error *error)
+{
+    return cp_error_set(error, CONNPOOL_NOT_FOUND, 0, "the %s is NULL: there is none of that name", what);
+}
+
 static connpool_status timeout_of(const struct connpool_endpoint *endpoint, int timeout_ms, int64_t *timeout,
                                   connpool_error *error)
 {
@@ -156,12 +162,16 @@ static connpool_status acquire_slowly(struct connpool_endpoint *endpoint, int ti
 connpool_status connpool_endpoint_acquire(connpool_endpoint *endpoint, int timeout_ms, connpool_lease *lease,
                                           connpool_error *error)
 {
-    struct connpool_pool *pool = endpoint->pool;
     struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
     struct connpool_connection *connection = NULL;
+    struct connpool_pool *pool;
     connpool_lease taken;
     uint32_t needs = 0;
 
+    if (endpoint == NULL) {
+        return refuse_null("endpoint", error);
+    }
+    pool = endpoint->pool;
     if (cp_pool_is_forked(pool)) {
         return refuse_forked(pool, error);
     }
@@ -184,11 +194,15 @@ connpool_status connpool_try_acquire(connpool_endpoint *endpoint, connpool_lease
 connpool_status connpool_acquire(connpool_pool *pool, const char *name, int timeout_ms, connpool_lease *lease,
                                  connpool_error *error)
 {
-    struct connpool *context = pool->context;
     struct connpool_endpoint *endpoint;
+    struct connpool *context;
     connpool_error why;
     connpool_status status;
 
+    if (pool == NULL) {
+        return refuse_null("pool", error);
+    }
+    context = pool->context;
     if (cp_pool_is_forked(pool)) {
         return refuse_forked(pool, error);
     }
@@ -216,7 +230,10 @@ connpool_status connpool_acquire_any(connpool_endpoint *const *endpoints, size_t
         return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_any: %zu endpoints, expected 1 to %d", count_of,
                             CP_ANY_ENDPOINTS);
     }
-    for (size_t i = 1; i < count_of; i++) {
+    for (size_t i = 0; i < count_of; i++) {
+        if (endpoints[i] == NULL) {
+            return refuse_null("endpoint", error);
+        }
         if (endpoints[i]->pool != endpoints[0]->pool) {
             return cp_error_set(error, CONNPOOL_INVALID, 0,
                                 "acquire_any: endpoints of pool '%s' and pool '%s', expected one pool",

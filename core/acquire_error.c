@@ -40,24 +40,25 @@ static void describe(struct connpool_endpoint *endpoint, char *text, size_t size
 
 static void span_text(int64_t span, char *text, size_t size)
 {
-    (void)snprintf(text, size, "%lld ms", (long long)(span / CP_MILLISECOND));
+    (void)snprintf(text, size, "%lld ms ", (long long)(span / CP_MILLISECOND));
 }
 
 void cp_acquire_error_timed_out(struct cp_acquire *acquire)
 {
     struct connpool_endpoint *endpoint = acquire->endpoints[0];
+    bool is_try = acquire->timeout == 0;
     struct connpool_fault last;
     char state[160];
     char span[32];
 
     describe(endpoint, state, sizeof(state), &last);
     span_text(acquire->timeout, span, sizeof(span));
-    (void)cp_error_set(&acquire->error, CONNPOOL_TIMED_OUT, last.error_class,
-                       "pool '%s', endpoint '%s'%s: %s %s %s (%s)%s%.*s", acquire->pool->name, endpoint->name,
-                       acquire->count > 1 ? " and others" : "",
-                       acquire->timeout == 0 ? "nothing that needs no round trip after" : "timed out after", span,
-                       doing[acquire->phase], state, last.error_class != 0 ? "; last connect error: " : "",
-                       (int)sizeof(last.text), last.error_class != 0 ? last.text : "");
+    (void)cp_error_set(
+        &acquire->error, CONNPOOL_TIMED_OUT, last.error_class, "pool '%s', endpoint '%s'%s: %s%s%s (%s)%s%.*s",
+        acquire->pool->name, endpoint->name, acquire->count > 1 ? " and others" : "",
+        is_try ? "no idle connection that can be had at once" : "timed out after ", is_try ? "" : span,
+        is_try ? "" : doing[acquire->phase], state, last.error_class != 0 ? "; last connect error: " : "",
+        (int)sizeof(last.text), last.error_class != 0 ? last.text : "");
     acquire->error.os_error = last.os_error;
     acquire->error.library_code = last.library_code;
 }

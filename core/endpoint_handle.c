@@ -9,6 +9,9 @@ connpool_status connpool_endpoint_get(connpool_pool *pool, const char *name, con
     connpool_error why = {.status = CONNPOOL_NOT_FOUND};
     struct connpool_endpoint *found;
 
+    if (pool == NULL) {
+        return cp_error_set(error, CONNPOOL_NOT_FOUND, 0, "the pool is NULL: there is none of that name");
+    }
     if (cp_pool_is_forked(pool)) {
         return cp_error_set(error, CONNPOOL_FORKED, 0, "pool '%s' belongs to the parent process", pool->name);
     }

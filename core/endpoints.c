@@ -262,16 +262,25 @@ static connpool_status insert(struct connpool_pool *pool, struct connpool_endpoi
     return CONNPOOL_OK;
 }
 
+/* Text that the manager does not understand may be a configured name mistyped. */
+static void refuse_text(const struct connpool_pool *pool, const connpool_error *why, connpool_error *error)
+{
+    (void)cp_error_set(error, why->status, why->error_class,
+                       "pool '%s': no endpoint is configured by that name, and %.400s", pool->name, why->text);
+}
+
 /* Text that is not known by name: what it parses to may be. */
 static struct connpool_endpoint *find_or_add(struct connpool_pool *pool, const char *text, connpool_error *error)
 {
-    struct cp_option_block *options = cp_options_parse_text(pool->manager, pool->defaults, text, error);
+    connpool_error why = {.status = CONNPOOL_NOT_FOUND};
+    struct cp_option_block *options = cp_options_parse_text(pool->manager, pool->defaults, text, &why);
     struct connpool_endpoint *found;
     struct connpool_endpoint *added;
     connpool_status status = CONNPOOL_OK;
     uint64_t hash;
 
     if (options == NULL) {
+        refuse_text(pool, &why, error);
         return NULL;
     }
     hash = cp_options_hash(options);

@@ -28,6 +28,9 @@ connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool
     if (connection == NULL) {
         return CONNPOOL_STALE;
     }
+    if (info->size < sizeof(info->size)) {
+        return CONNPOOL_INVALID;
+    }
     full = (struct connpool_lease_info){
         .size = sizeof(full),
         .is_new = connection->uses == 1,

@@ -2,6 +2,8 @@
 /* run: see run.h. */
 #include "run.h"
 
+#include <stdio.h>
+
 #include "blocking.h"
 #include "endpoint.h"
 #include "error.h"
@@ -97,7 +99,11 @@ static int32_t checked(struct connpool_connection *connection, const struct conn
         return misbehaving(connection, ", which means nothing", result);
     }
     connection->fault.text[sizeof(connection->fault.text) - 1] = '\0';
-    (void)cp_fault_set(&connection->fault, -result, 0, "%s", connpool_error_class_text(-result));
+    connection->fault.error_class = connection->fault.error_class == 0 ? -result : connection->fault.error_class;
+    if (connection->fault.text[0] == '\0') {
+        (void)snprintf(connection->fault.text, sizeof(connection->fault.text), "%s (the manager gave no reason)",
+                       connpool_error_class_text(-result));
+    }
     return result;
 }
 

@@ -8,7 +8,12 @@
  * Unless a comment says otherwise, every function may be called from any thread at any time while its context is open,
  * and from no signal handler. "May wait" is said where it is so; all else returns at once. Time limits are milliseconds
  * in an int. A connpool_error argument may be NULL; a call that fails overwrites it, a call that succeeds leaves it as
- * it is. Outputs are written only on success. Functions that free accept NULL.
+ * it is. Outputs are written only on success. Functions that free accept NULL; those that take a pool or an endpoint
+ * and return a status answer CONNPOOL_NOT_FOUND to NULL, so that a name that is not there is found out there; the
+ * others must not be given NULL.
+ *
+ * Each struct that begins with `size` wants it set by the caller to the struct's sizeof, also where the library fills
+ * it: programs and libraries of different ages then understand each other.
  */
 #ifndef CONNPOOL_CONNPOOL_H
 #define CONNPOOL_CONNPOOL_H
@@ -34,7 +39,7 @@ typedef enum connpool_status {
     CONNPOOL_CLOSED,       /* the context is closing or closed */
     CONNPOOL_FAILED,       /* a connection could not be opened or made ready; error_class says why */
     CONNPOOL_OVERLOADED,   /* max_waiters acquires wait already, or max_endpoints are in use */
-    CONNPOOL_NOT_FOUND,    /* no such pool or endpoint, or text that names none */
+    CONNPOOL_NOT_FOUND,    /* no such pool (NULL) or endpoint, or text that names none */
     CONNPOOL_INVALID,      /* an argument or a configuration is wrong */
     CONNPOOL_STALE,        /* the lease was released before */
     CONNPOOL_NO_MEMORY,    /* memory or another resource of this process ran out */
@@ -239,7 +244,8 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_endpoint_acquire(connp
 CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_acquire_any(connpool_endpoint *const *endpoints, size_t count,
                                                                       int timeout_ms, connpool_lease *lease,
                                                                       connpool_error *error);
-/* connpool_endpoint_acquire with a limit of 0. */
+/* connpool_endpoint_acquire with a limit of 0: what can be had at once. CONNPOOL_TIMED_OUT: nothing now (it is counted
+ * as a time-out). */
 CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_try_acquire(connpool_endpoint *endpoint,
                                                                       connpool_lease *lease, connpool_error *error);
 
@@ -250,7 +256,8 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_try_acquire(connpool_e
  * that are due: may wait up to reset_timeout + dispose_timeout.
  */
 CONNPOOL_API connpool_status connpool_release(connpool_lease *lease);
-/* Give the connection back broken: it is destroyed without a goodbye. */
+/* Give the connection back broken: it is destroyed without a goodbye. *lease is emptied; it counts as released.
+ * CONNPOOL_STALE: it was released before, nothing happened. Does not wait, but for what is due on any release. */
 CONNPOOL_API connpool_status connpool_discard(connpool_lease *lease);
 
 /* Whether the lease still holds its connection (0 or 1). */
@@ -266,7 +273,7 @@ struct connpool_lease_info {
     const char *endpoint; /* its name; lives as long as the lease */
     const char *manager;
 };
-/* CONNPOOL_STALE: the lease holds nothing. */
+/* CONNPOOL_STALE: the lease holds nothing. CONNPOOL_INVALID: info->size is not set. */
 CONNPOOL_API connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool_lease_info *info);
 
 /*
@@ -276,7 +283,8 @@ CONNPOOL_API connpool_status connpool_lease_info(const connpool_lease *lease, st
 CONNPOOL_API void *connpool_lease_native(const connpool_lease *lease, const char *type);
 
 /* User data that stays with the connection over its leases; the destructor (may be NULL) runs once, without locks, when
- * it is replaced or the connection is destroyed, in whichever thread does it. Only by the holder of the lease. */
+ * it is replaced or the connection is destroyed, in whichever thread does it. Only by the holder of the lease.
+ * CONNPOOL_STALE, NULL: the lease holds nothing. */
 CONNPOOL_API connpool_status connpool_lease_set_data(const connpool_lease *lease, void *data,
                                                      void (*destructor)(void *data));
 CONNPOOL_API void *connpool_lease_data(const connpool_lease *lease);
@@ -333,14 +341,23 @@ CONNPOOL_API const char *connpool_reason_text(connpool_reason reason);
 struct connpool_statistics {
     uint32_t size;
     uint32_t endpoints; /* known now; 1 for an endpoint */
-    uint64_t opening, idle_base, idle_extra, leased, resetting,
-        closing;      /* connections by state; one that is being checked is leased */
+    /* Connections by state: */
+    uint64_t opening;
+    uint64_t idle_base;  /* idle, of the up to min_idle that are kept until their lifetime ends */
+    uint64_t idle_extra; /* idle beyond those, closed after idle_timeout */
+    uint64_t leased;     /* with the application, or being checked for it */
+    uint64_t resetting;
+    uint64_t closing;
     uint64_t waiters; /* acquires in line */
-    uint64_t acquired, released, opened, timed_out,
-        failed;          /* acquires granted, leases returned, opens that succeeded, acquires that ended so */
-    uint64_t reused;     /* of acquired: connections that were there already */
-    uint64_t waited;     /* acquires that stood in line at least once */
-    uint64_t overloaded; /* acquires refused by max_waiters */
+    /* Since the context opened: */
+    uint64_t acquired;                     /* leases given */
+    uint64_t released;                     /* leases returned, discarded ones too */
+    uint64_t opened;                       /* opens that succeeded */
+    uint64_t timed_out;                    /* acquires whose limit ran out */
+    uint64_t failed;                       /* acquires that ended with another error */
+    uint64_t reused;                       /* of acquired: with a connection that had been leased before */
+    uint64_t waited;                       /* acquires that stood in line at least once */
+    uint64_t overloaded;                   /* acquires refused by max_waiters */
     uint64_t ended[CONNPOOL_REASON_COUNT]; /* connections destroyed, by reason */
     uint64_t unopened;                     /* of ended: those whose open never succeeded */
 };
@@ -357,7 +374,7 @@ struct connpool_event {
     uint64_t connection;    /* id, 0: none */
     int64_t duration;       /* opened: of the open; acquired, timed out, failed: of the acquire; released: of the lease;
                                closed, dead: the connection's age */
-    connpool_reason reason; /* closed: why */
+    connpool_reason reason; /* closed: why; in other events it means nothing */
     const connpool_error *error; /* dead, timed out, failed: why; else NULL */
 };
 typedef void connpool_observe_fn(void *argument, const struct connpool_event *event);
@@ -373,7 +390,8 @@ struct connpool_observer {
     void *argument;
     connpool_observe_fn *opened, *acquired, *released, *dead, *closed, *timed_out, *failed;
 };
-/* Set the observer (copied), NULL: none. Set before the first acquire. */
+/* Set the observer (copied), NULL: none. Before the first acquire: what happens in other threads at the time may be
+ * told to either, or to none. CONNPOOL_INVALID: its size is not set. */
 CONNPOOL_API connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer);
 
 /* Times by power of two: bucket i counts durations of at least 2^i ns and under 2^(i+1); kept only while an observer is

@@ -180,6 +180,8 @@ static void test_a_shorter_info_is_filled_as_far_as_it_goes(void **state)
     assert_int_equal(connpool_lease_info(&lease, &info), CONNPOOL_OK);
     assert_int_equal(info.id, 1);
     assert_int_equal(info.uses, 0x5555555555555555);
+    info.size = 0;
+    assert_int_equal(connpool_lease_info(&lease, &info), CONNPOOL_INVALID);
     pool_give(&lease);
     pool_fixture_close(&fixture);
 }

@@ -320,6 +320,29 @@ static void test_text_of_a_configured_endpoints_options_is_that_endpoint(void **
     pool_fixture_close(&fixture);
 }
 
+/* A name that is not there, passed on unseen, is answered; so is one that the manager does not understand. */
+static void test_what_is_not_there_is_not_found(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_endpoint *endpoint = NULL;
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, POOL_DEFAULTS);
+    assert_null(connpool_pool_get(fixture.context, "q"));
+    assert_int_equal(connpool_acquire(NULL, "x", 0, &lease, &fixture.error), CONNPOOL_NOT_FOUND);
+    assert_non_null(strstr(fixture.error.text, "the pool is NULL"));
+    assert_int_equal(connpool_endpoint_get(NULL, "x", &endpoint, NULL), CONNPOOL_NOT_FOUND);
+    assert_int_equal(connpool_endpoint_acquire(NULL, 0, &lease, &fixture.error), CONNPOOL_NOT_FOUND);
+    assert_int_equal(connpool_try_acquire(NULL, &lease, NULL), CONNPOOL_NOT_FOUND);
+    assert_int_equal(connpool_acquire_any(&endpoint, 1, 0, &lease, NULL), CONNPOOL_NOT_FOUND);
+    assert_int_equal(connpool_acquire(fixture.pool, "!bad", 0, &lease, &fixture.error), CONNPOOL_NOT_FOUND);
+    assert_non_null(strstr(fixture.error.text, "pool 'p': no endpoint is configured by that name"));
+    assert_int_equal(connpool_acquire(fixture.pool, "x", 0, &lease, &fixture.error), CONNPOOL_TIMED_OUT);
+    assert_non_null(strstr(fixture.error.text, "no idle connection that can be had at once (0 leased"));
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_endpoints_override_the_pools_keys),
         cmocka_unit_test(test_pool_states_by_shared_values),
         cmocka_unit_test(test_text_of_a_configured_endpoints_options_is_that_endpoint),
+        cmocka_unit_test(test_what_is_not_there_is_not_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
