@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ping: `connpool ping FILE [POOL[/ENDPOINT]]`: for each endpoint, the time of a first acquire, which connects, beside
  * that of the next ones, which reuse the connection. */
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,51 @@ struct ping {
     size_t pinged, failed; /* endpoints */
 };
 
+/* Why the first connection of the endpoint that is measured ended. The collector's thread may tell it. */
+static struct {
+    pthread_mutex_t lock;
+    const connpool_pool *pool;
+    const char *endpoint;
+    char why[sizeof(((connpool_error *)NULL)->text)]; /* "": none ended */
+} ending = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
 static int64_t now(void)
 {
     struct timespec time;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static void forget_endings(const connpool_endpoint *endpoint, const connpool_pool *pool)
+{
+    (void)pthread_mutex_lock(&ending.lock);
+    ending.pool = pool;
+    ending.endpoint = endpoint == NULL ? NULL : connpool_endpoint_name(endpoint);
+    ending.why[0] = '\0';
+    (void)pthread_mutex_unlock(&ending.lock);
+}
+
+/* A connection that is dead is told before it is closed, and with more. */
+static void note_ending(void *argument, const struct connpool_event *event)
+{
+    (void)argument;
+    (void)pthread_mutex_lock(&ending.lock);
+    if (ending.why[0] == '\0' && event->pool == ending.pool && strcmp(event->endpoint, ending.endpoint) == 0) {
+        (void)snprintf(ending.why, sizeof(ending.why), "%s",
+                       event->error != NULL ? event->error->text : connpool_reason_text(event->reason));
+    }
+    (void)pthread_mutex_unlock(&ending.lock);
+}
+
+static void observe_all(connpool *context)
+{
+    const struct connpool_observer observer = {.size = sizeof(observer), .dead = note_ending, .closed = note_ending};
+    connpool_pool *pool;
+
+    for (size_t i = 0; (pool = connpool_pool_at(context, i)) != NULL; i++) {
+        (void)connpool_pool_observe(pool, &observer);
+    }
 }
 
 static void measure_reuse(struct measurement *measurement, connpool_endpoint *endpoint)
@@ -93,6 +133,21 @@ static void print_time(const char *name, enum output_style style, int64_t durati
     printf("\n");
 }
 
+static void print_ending(void)
+{
+    char why[sizeof(ending.why)];
+
+    (void)pthread_mutex_lock(&ending.lock);
+    memcpy(why, ending.why, sizeof(why));
+    (void)pthread_mutex_unlock(&ending.lock);
+    if (why[0] != '\0') {
+        printf("  ");
+        output_styled(OUTPUT_DIM, "the connection ended: ");
+        output_styled(OUTPUT_DIM, why);
+        printf("\n");
+    }
+}
+
 static void print_times(struct measurement *measurement)
 {
     int64_t most = measurement->connect, reuse;
@@ -100,6 +155,7 @@ static void print_times(struct measurement *measurement)
     if (measurement->reuse_count == 0) {
         print_time("connect", OUTPUT_BAD, measurement->connect, most);
         printf("  %-8s%12s\n", "reuse", "none");
+        print_ending();
         return;
     }
     reuse = median(measurement->reuses, measurement->reuse_count);
@@ -129,12 +185,12 @@ static void print_measurement(struct measurement *measurement)
 static void ping_endpoint(struct ping *ping, connpool_pool *pool, const char *name)
 {
     static struct measurement measurement;
-    connpool_endpoint *endpoint;
+    connpool_endpoint *endpoint = NULL;
 
     memset(&measurement, 0, sizeof(measurement));
     if (connpool_endpoint_get(pool, name, &endpoint, &measurement.error) == CONNPOOL_OK) {
+        forget_endings(endpoint, pool);
         measure(&measurement, endpoint, ping->count);
-        connpool_endpoint_put(endpoint);
     } else {
         measurement.error_count = 1;
     }
@@ -143,6 +199,8 @@ static void ping_endpoint(struct ping *ping, connpool_pool *pool, const char *na
     output_styled(OUTPUT_STRONG, name);
     print_measurement(&measurement);
     (void)fflush(stdout);
+    forget_endings(NULL, NULL);
+    connpool_endpoint_put(endpoint);
     ping->pinged++;
     ping->failed += measurement.error_count > 0;
 }
@@ -190,7 +248,7 @@ static void ping_target(struct ping *ping, const char *target)
     connpool_pool *pool = find_pool(ping->context, target, &endpoint);
 
     if (pool == NULL) {
-        output_complain("no such pool: %s", target);
+        output_complain("no such pool: %.*s", (int)strcspn(target, "/"), target);
     } else if (endpoint != NULL) {
         ping_endpoint(ping, pool, endpoint);
     } else {
@@ -223,6 +281,7 @@ int ping_run(const struct arguments *arguments, char **operands, size_t count)
         output_complain("%s", error.text);
         return COMMAND_FAILED;
     }
+    observe_all(ping.context);
     if (count == 2) {
         ping_target(&ping, operands[1]);
     } else {

@@ -115,9 +115,11 @@ static bool list(const char *folder, uint32_t flags, struct tally *tally)
 static void list_searched(const char *folder, uint32_t flags, struct tally *tally)
 {
     if (!list(folder, flags, tally)) {
+        int failure = errno;
+
         output_styled(OUTPUT_STRONG, folder);
         printf("\n  ");
-        output_styled(OUTPUT_DIM, strerror(errno));
+        output_styled(OUTPUT_DIM, failure == ENOENT ? "(no such folder)" : strerror(failure));
         printf("\n");
     }
 }

@@ -153,6 +153,16 @@ static void add(struct cp_expected *expected, const char *before, const char *te
     (void)snprintf(expected->text + used, sizeof(expected->text) - used, "%s%s%s", before, text, after);
 }
 
+/* What the limit counts: "1 byte", "2 bytes". */
+static void add_counted(struct cp_expected *expected, const struct cp_option_type *type, const char *limit)
+{
+    size_t length = type->counted == NULL ? 0 : strlen(type->counted);
+    bool is_one = length > 0 && strcmp(limit, "1") == 0;
+
+    (void)snprintf(expected->text + strlen(expected->text), sizeof(expected->text) - strlen(expected->text), "%.*s",
+                   (int)(length - is_one), type->counted);
+}
+
 struct cp_expected cp_option_expected(const struct connpool_option *row)
 {
     const struct cp_option_type *type = cp_option_type(row->type);
@@ -168,10 +178,10 @@ struct cp_expected cp_option_expected(const struct connpool_option *row)
         add(&expected, row->maximum, unit, type->counted);
     } else if (row->minimum != NULL) {
         add(&expected, " of at least ", row->minimum, unit);
-        add(&expected, type->counted, "", "");
+        add_counted(&expected, type, row->minimum);
     } else if (row->maximum != NULL) {
         add(&expected, " of at most ", row->maximum, unit);
-        add(&expected, type->counted, "", "");
+        add_counted(&expected, type, row->maximum);
     } else if (row->type == CONNPOOL_TYPE_DURATION) {
         add(&expected, " from 0 to 1000000000", "", "");
     }

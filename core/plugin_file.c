@@ -27,11 +27,6 @@ struct search {
     char tried[320]; /* the folders that do not have it, for the last message */
 };
 
-const char *connpool_plugin_folder(void)
-{
-    return CONNPOOL_PLUGIN_FOLDER;
-}
-
 static const char *kind_of_file(mode_t mode)
 {
     switch (mode & S_IFMT) {
@@ -174,7 +169,7 @@ static enum outcome try_environment(struct search *search)
 static bool open_by_name(struct search *search, const char *name, char *const *folders)
 {
     if (!cp_plugin_name_valid(name)) {
-        return cp_plugin_refuse(search->error, "manager", 0,
+        return cp_plugin_refuse(search->error, "", 0,
                                 "expected a name " CP_PLUGIN_NAME_RULE " or the absolute path of a file, found '%s'",
                                 name);
     }
@@ -187,8 +182,8 @@ static bool open_by_name(struct search *search, const char *name, char *const *f
         outcome = try_folder(search, connpool_plugin_folder(), "the installed folder");
     }
     if (outcome == ABSENT) {
-        return cp_plugin_refuse(search->error, "manager", 0, "'%s': expected connpool_%s.so, found none in: %s", name,
-                                name, search->tried);
+        return cp_plugin_refuse(search->error, "", 0, "'%s': expected connpool_%s.so, found none in: %s", name, name,
+                                search->tried);
     }
     return outcome == FOUND;
 }

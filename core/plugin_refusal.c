@@ -31,13 +31,14 @@ bool cp_plugin_refuse(connpool_error *error, const char *origin, int os_error, c
 
     size_t length = strlen(origin);
     const char *shown = length > ORIGIN_SHOWN ? origin + length - ORIGIN_SHOWN : origin;
-    const char *cut = shown == origin ? "" : "...";
+    const char *cut = shown == origin ? "" : "...", *colon = length == 0 ? "" : ": ";
     char buffer[128];
     if (os_error != 0) {
-        (void)cp_error_set(error, CONNPOOL_PLUGIN_ERROR, CONNPOOL_ERROR_CONFIGURATION, "%s%s: %s: %s", cut, shown,
-                           reason, strerror_r(os_error, buffer, sizeof(buffer)));
+        (void)cp_error_set(error, CONNPOOL_PLUGIN_ERROR, CONNPOOL_ERROR_CONFIGURATION, "%s%s%s%s: %s", cut, shown,
+                           colon, reason, strerror_r(os_error, buffer, sizeof(buffer)));
     } else {
-        (void)cp_error_set(error, CONNPOOL_PLUGIN_ERROR, CONNPOOL_ERROR_CONFIGURATION, "%s%s: %s", cut, shown, reason);
+        (void)cp_error_set(error, CONNPOOL_PLUGIN_ERROR, CONNPOOL_ERROR_CONFIGURATION, "%s%s%s%s", cut, shown, colon,
+                           reason);
     }
     if (error != NULL) {
         error->os_error = os_error;

@@ -151,6 +151,13 @@ bool cp_policy_is_key(const char *name)
     return find(name) < KEYS;
 }
 
+bool cp_policy_is_for_later(const char *name)
+{
+    size_t index = find(name);
+
+    return index < KEYS && keys[index].kind == LATER;
+}
+
 const char *cp_policy_key_name(size_t index)
 {
     return index < KEYS ? keys[index].name : NULL;

@@ -46,6 +46,8 @@ void cp_policy_reading_init(struct cp_policy_reading *reading);
 
 /* Whether it is the name of a key of a pool, also of one that is not available yet. */
 bool cp_policy_is_key(const char *name);
+/* Whether it is the name of a key that is not available yet. */
+bool cp_policy_is_for_later(const char *name);
 /* The index-th name, NULL past the last. */
 const char *cp_policy_key_name(size_t index);
 

@@ -45,3 +45,16 @@ command=$(find "$folder/root" -path '*/bin/connpool')
 [ -n "$command" ] || { echo "no command was installed"; exit 1; }
 unset LD_LIBRARY_PATH
 "$command" --help >log || { echo "the installed command does not run"; cat log; exit 1; }
+
+# Elsewhere than where it was configured for: the same, and the library finds its plugins beside itself.
+"$cmake" --install "$build" --prefix "$folder/moved" >log || { cat log; exit 1; }
+unset PKG_CONFIG_SYSROOT_DIR CONNPOOL_PLUGIN_PATH
+PKG_CONFIG_LIBDIR=$(dirname "$(find "$folder/moved" -name connpool.pc)")
+library=$("$pkg_config" --variable=libdir connpool)
+# shellcheck disable=SC2046 # a list of flags
+"$compiler" main.c -o moved $("$pkg_config" --cflags --libs connpool) -Wl,-rpath,"$library"
+./moved || { echo "the program found by pkg-config in a moved installation runs another version"; exit 1; }
+"$folder/moved/bin/connpool" describe --trust-any-owner tcp >log 2>&1 ||
+    { echo "the moved command does not find the plugin tcp"; cat log; exit 1; }
+"$folder/moved/bin/connpool" plugins >log 2>&1 || :
+grep -qx "$(realpath "$library")/connpool" log || { echo "another folder is searched"; cat log; exit 1; }

@@ -58,7 +58,7 @@ static void every_mistake_is_told(void **state)
     assert_string_equal(result.output, "");
     command_assert_matches(result.errors, "*c.json: /pools/a*max_sise*max_size*\n"
                                           "*c.json: /pools/b/min_idle: *-1*\n"
-                                          "*c.json: /pools/c/manager: *none-such*\n");
+                                          "*c.json: /pools/c/manager: 'none-such': expected connpool_none-such.so*\n");
 }
 
 static void a_file_that_is_not_there_is_a_mistake(void **state)

@@ -33,9 +33,8 @@ DESTDIR=$folder/root cmake --install "$build" >"$folder/log" || fail "$(cat "$fo
 PKG_CONFIG_LIBDIR=$(dirname "$(find "$folder/root" -name connpool.pc)")
 PKG_CONFIG_SYSROOT_DIR=$folder/root
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_LIBDIR")
-CONNPOOL_PLUGIN_PATH=$LD_LIBRARY_PATH/connpool
 PATH=$(dirname "$(find "$folder/root" -name connpool -path '*/bin/*')"):$PATH
-export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH CONNPOOL_PLUGIN_PATH PATH
+export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH PATH
 
 cd "$folder/work"
 runs=$(grep -c '^<!-- run -->$' "$readme")
