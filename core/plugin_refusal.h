@@ -7,8 +7,9 @@
 #include <stdbool.h>
 
 /* *error (may be NULL) becomes CONNPOOL_PLUGIN_ERROR, class configuration, with the text "<origin>: <formatted>".
- * origin: the plugin's file, or what names a table from code; "": nothing, and no colon. os_error: errno, which is added in words; 0: none.
- * Control characters become '?'. Returns false, for `return cp_plugin_refuse(…)`. Any thread, never waits. */
+ * origin: the plugin's file, or what names a table from code; "": nothing, and no colon. os_error: errno, which is
+ * added in words; 0: none. Control characters become '?'. Returns false, for `return cp_plugin_refuse(…)`. Any thread,
+ * never waits. */
 bool cp_plugin_refuse(connpool_error *error, const char *origin, int os_error, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
