@@ -42,7 +42,7 @@ static struct service cache = {"cache", "redis", connpool_unix, requests_redis, 
 static struct service *const services[] = {&web, &cache};
 
 /* What the threads of the third part tell. */
-static atomic_ulong answered, refused;
+static atomic_ulong answered, refused, cut;
 static atomic_bool is_over;
 
 static int64_t now(void)
@@ -60,7 +60,8 @@ static void pause_for(int64_t nanoseconds)
     (void)nanosleep(&time, NULL);
 }
 
-/* All that working with a pool takes: acquire, use, release, or discard what is broken. */
+/* All that working with a pool takes: acquire, use, release, or discard what is broken. False: the error of the
+ * acquire, or no text where the request was cut off. */
 static bool ask(const struct service *service, connpool_error *error)
 {
     connpool_lease lease;
@@ -185,8 +186,7 @@ static void show_times(void)
 /* ---- 3: a server dies and comes back ---- */
 
 static char refusal[sizeof(((connpool_error *)NULL)->text)]; /* written by the first thread that is refused */
-static atomic_flag has_refusal = ATOMIC_FLAG_INIT;
-static atomic_llong first_answer; /* when, after `answered` was set to 0; 0: none yet */
+static atomic_llong first_answer;                            /* when, after `answered` was set to 0; 0: none yet */
 
 static void *keep_asking(void *argument)
 {
@@ -201,10 +201,11 @@ static void *keep_asking(void *argument)
             atomic_fetch_add(&answered, 1);
             continue;
         }
-        if (error.text[0] != '\0' && !atomic_flag_test_and_set(&has_refusal)) {
+        if (error.text[0] == '\0') {
+            atomic_fetch_add(&cut, 1);
+        } else if (atomic_fetch_add(&refused, 1) == 0) {
             (void)snprintf(refusal, sizeof(refusal), "%s", error.text);
         }
-        atomic_fetch_add(&refused, 1);
         pause_for(PAUSE);
     }
     return NULL;
@@ -258,7 +259,9 @@ static void show_recovery(const char *kill_command, const char *start_command)
     atomic_store(&is_over, true);
     join_threads(threads);
     printf("\n    up        killed    up again\n");
-    chart_note("%lu attempts failed, each at once and with its cause: %s", atomic_load(&refused), refusal);
+    chart_note("a full bar is %lu requests", most);
+    chart_note("%lu requests were cut off in the middle; then %lu acquires failed, each at once and with its cause: %s",
+               atomic_load(&cut), atomic_load(&refused), refusal);
     chart_note("first answer %.1f ms after the start command was given",
                (double)(atomic_load(&first_answer) - started) / 1e6);
 }
@@ -282,6 +285,7 @@ static void show_statistics(void)
         }
         printf("\n");
     }
+    chart_note("waited: acquires that stood in line; lost: connections that broke");
 }
 
 static void get_handles(connpool *context)

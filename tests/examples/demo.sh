@@ -30,7 +30,10 @@ for line in \
     '^    cache  connect *[0-9.]+ us ' \
     '^           reuse *[0-9.]+ us ' \
     '^    #[#.]*\.[#.]*#[#.]*$' \
-    'attempts failed, each at once and with its cause: pool' \
+    '^    a full bar is [0-9]+ requests$' \
+    '^    [0-9]+ requests were cut off in the middle; then [0-9]+ acquires failed' \
+    "'web', endpoint|'nginx', open:" \
+    '^    waited: ' \
     'first answer [0-9.]+ ms after' \
     '^    web( +[0-9]+){7}$' \
     'closed, no connection is left'; do

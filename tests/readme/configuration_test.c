@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/configuration.md and conf/every-key.json against core/policy.c: every key, its default, no other key. */
+/* docs/configuration.md and conf/every-key.json against core/policy.c: every key, its default, its range, no other
+ * key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,6 +93,40 @@ static void every_key_has_its_row_with_its_default(void **state)
     json_decref(defaults);
 }
 
+/* What was expected instead of an object. */
+static void keep_range(void *argument, const char *text)
+{
+    const char *begin = strstr(text, "from ");
+
+    begin = begin != NULL ? begin + strlen("from ") : strstr(text, "expected ") + strlen("expected ");
+    (void)snprintf(argument, 64, "%s", begin);
+}
+
+static void every_key_has_its_range(void **state)
+{
+    json_t *wrong = json_object();
+    struct cp_policy_reading reading;
+    char range[64], standard[64], row[256];
+
+    (void)state;
+    for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
+        const char *key = cp_policy_key_name(i);
+        struct cp_mistakes mistakes = {.report = keep_range, .argument = range, .origin = ""};
+
+        if (is_for_later(key)) {
+            continue;
+        }
+        cp_policy_reading_init(&reading);
+        cp_policy_read(&reading, key, wrong, false, "", &mistakes);
+        find_default(key, standard, sizeof(standard));
+        (void)snprintf(row, sizeof(row), "\n| `%s` | %s | %s | ", key, standard, range);
+        if (strstr(page, row) == NULL) {
+            fail_msg("docs/configuration.md does not say that the range of %s is %s", key, range);
+        }
+    }
+    json_decref(wrong);
+}
+
 /* The table that "all managers share": each of its rows is a key. */
 static void every_row_is_a_key(void **state)
 {
@@ -130,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_has_its_row_with_its_default),
+        cmocka_unit_test(every_key_has_its_range),
         cmocka_unit_test(every_row_is_a_key),
         cmocka_unit_test(the_sample_has_every_key),
     };
