@@ -138,6 +138,18 @@ static connpool_status add_pools(struct connpool *context, struct cp_config *con
     return CONNPOOL_OK;
 }
 
+struct connpool *cp_context_open(const struct connpool_options *options, struct cp_config *config,
+                                 connpool_error *error)
+{
+    struct connpool *context = new_context(options, error);
+
+    if (context != NULL && add_pools(context, config, error) != CONNPOOL_OK) {
+        cp_context_unref(context);
+        context = NULL;
+    }
+    return context;
+}
+
 connpool *connpool_open_with(const struct connpool_options *given, connpool_error *error)
 {
     struct cp_mistakes mistakes = {0};
@@ -153,11 +165,7 @@ connpool *connpool_open_with(const struct connpool_options *given, connpool_erro
     if (config == NULL) {
         return NULL;
     }
-    context = new_context(&options, error);
-    if (context != NULL && add_pools(context, config, error) != CONNPOOL_OK) {
-        cp_context_unref(context);
-        context = NULL;
-    }
+    context = cp_context_open(&options, config, error);
     cp_config_free(config);
     return context;
 }

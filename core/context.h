@@ -19,6 +19,7 @@
 #include "loop.h"
 
 struct cp_collector;
+struct cp_config;
 
 /* A loop that a thread drives for its own closes; told when a replaced clock moves. */
 struct cp_driven_loop {
@@ -48,6 +49,10 @@ struct connpool {
     LIST_HEAD(, cp_driven_loop) driven_loops;
 };
 
+/* A context with the pools of a configuration, which gives its names and options away. options: as
+ * cp_config_take_options made them. NULL: the error. */
+struct connpool *cp_context_open(const struct connpool_options *options, struct cp_config *config,
+                                 connpool_error *error);
 void cp_context_ref(struct connpool *context);
 /* The last one frees. No lock held. */
 void cp_context_unref(struct connpool *context);

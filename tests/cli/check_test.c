@@ -61,6 +61,23 @@ static void every_mistake_is_told(void **state)
                                           "*c.json: /pools/c/manager: 'none-such': expected connpool_none-such.so*\n");
 }
 
+/* What a manager finds comes after all else, and one pool or endpoint hides no other. */
+static void every_mistake_that_managers_find_is_told(void **state)
+{
+    (void)state;
+    check("{\"pools\": {\"a\": {\"manager\": \"tcp\", \"endpoints\": {\"one\": {\"host\": \"a b\", \"port\": 1}, "
+          "\"two\": {\"host\": \"good\", \"port\": 1}, \"three\": {\"host\": \"c d\", \"port\": 1}}}, "
+          "\"b\": {\"manager\": \"unix\"}, "
+          "\"c\": {\"manager\": \"tcp\", \"background_collector\": true, "
+          "\"endpoints\": {\"four\": {\"host\": \"e f\", \"port\": 1}}}}}");
+    assert_int_equal(result.code, 1);
+    assert_string_equal(result.output, "");
+    command_assert_matches(result.errors, "*c.json: pool 'a', endpoint 'one': the host *\n"
+                                          "*c.json: pool 'a', endpoint 'three': the host *\n"
+                                          "*c.json: pool 'c', endpoint 'four': the host *\n");
+    assert_null(strstr(result.errors, "two"));
+}
+
 static void a_file_that_is_not_there_is_a_mistake(void **state)
 {
     (void)state;
@@ -90,6 +107,7 @@ int main(void)
         cmocka_unit_test(the_whole_configuration_is_printed),
         cmocka_unit_test(secrets_are_not_printed),
         cmocka_unit_test(every_mistake_is_told),
+        cmocka_unit_test(every_mistake_that_managers_find_is_told),
         cmocka_unit_test(a_file_that_is_not_there_is_a_mistake),
         cmocka_unit_test(control_characters_of_values_are_escaped),
     };

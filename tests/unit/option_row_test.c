@@ -54,6 +54,7 @@ CHANGE(minimum_is_negative, row->minimum = "-1")
 CHANGE(maximum_under_minimum, (row->minimum = "2", row->maximum = "1"))
 CHANGE(integer_minimum_is_real, (row->type = CONNPOOL_TYPE_INTEGER, row->minimum = "1.5"))
 CHANGE(size_minimum, (row->type = CONNPOOL_TYPE_SIZE, row->minimum = "1XiB"))
+CHANGE(default_empty, (row->minimum = "1", row->default_text = ""))
 CHANGE(default_too_short, (row->minimum = "5", row->default_text = "abcd"))
 CHANGE(default_of_required, (row->flags = CONNPOOL_OPTION_REQUIRED, row->default_text = "abcd"))
 CHANGE(default_of_secret, (row->type = CONNPOOL_TYPE_SECRET, row->default_text = "abcd"))
@@ -90,6 +91,7 @@ static const struct change rows[] = {
     {maximum_under_minimum, "option 0 (host): maximum: found \"1\", expected at least the minimum \"2\""},
     {integer_minimum_is_real, "option 0 (host): minimum: found \"1.5\", expected a number of that type"},
     {size_minimum, "option 0 (host): minimum: found \"1XiB\", expected a number of that type"},
+    {default_empty, "option 0 (host): default_text: found \"\", expected text of at least 1 byte"},
     {default_too_short, "option 0 (host): default_text: found \"abcd\", expected text of at least 5 bytes"},
     {default_of_required, "option 0 (host): default_text: found \"abcd\", expected none of a required option"},
     {default_of_secret, "option 0 (host): default_text: found a secret in text, expected it in the configuration, by "
