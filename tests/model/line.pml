@@ -293,7 +293,7 @@ again:
         fi
     }
 
-    /* ---- core/acquire.c ---- */
+    /* ---- core/acquire_search.c ---- */
 
     /* search: cp_endpoint_take, under the endpoint lock alone. */
     atomic {
