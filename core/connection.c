@@ -59,7 +59,7 @@ static struct connpool_connection *take_free_record(struct connpool_pool *pool)
     }
     cp_lock_give(&pool->lock);
     if (connection == NULL) {
-        connection = cp_alloc(sizeof(*connection) + pool->manager->connection_size);
+        connection = cp_alloc_lines(sizeof(*connection) + pool->manager->connection_size);
         if (connection != NULL) {
             connection->pool = pool;
         }

@@ -43,20 +43,21 @@ struct connpool_connection {
     _Atomic(struct connpool_endpoint *) endpoint;
     _Atomic uint64_t generation; /* odd while leased; rises with every lease and release */
 
-    /* What the hot path touches: guarded by the endpoint's lock. */
+    /* What the hot path touches: guarded by the endpoint's lock. What it writes comes first and fills, with the members
+     * above, one line of the processor's cache: each line more is one more that threads take from each other. */
     enum cp_state state;
     bool idle_is_named;                    /* idle's first call since the last release was made */
     bool idle_is_busy;                     /* its last answer was BUSY */
+    bool was_extra;                        /* CHECKING: where it stood before */
     TAILQ_ENTRY(connpool_connection) link; /* in base, extra, the pool's free records or a list of what is to end */
-    int64_t created;
-    int64_t expires;     /* its life is over */
-    int64_t released;    /* last used */
-    int64_t due;         /* parked: when it is to be closed */
-    uint64_t parked;     /* the endpoint's count of parkings when it was parked */
-    uint64_t checked_at; /* the endpoint's count of parkings when a check of it began */
-    bool was_extra;      /* CHECKING: where it stood before */
+    int64_t released;                      /* last used */
+    int64_t due;                           /* parked: when it is to be closed */
+    uint64_t parked;                       /* the endpoint's count of parkings when it was parked */
     uint64_t uses;
     uint64_t id;
+    int64_t expires; /* its life is over */
+    int64_t created;
+    uint64_t checked_at; /* the endpoint's count of parkings when a check of it began */
 
     /* The operation that runs; only by whoever drives the connection. */
     enum cp_kind kind;

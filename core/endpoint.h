@@ -38,10 +38,10 @@ struct connpool_endpoint {
     struct cp_connection_list idle[CP_CLASS_COUNT];
     uint32_t count[CP_STATE_COUNT];
     uint64_t parkings; /* counts parkings, to tell what was parked before an event */
-    uint64_t suspect;  /* parked up to this number: a round trip is due before it is handed out */
-    uint64_t cut;      /* parked up to this number: dead without a look */
-    uint64_t drained;  /* connections with an id up to this are closed, not parked */
     struct cp_counters counters;
+    uint64_t suspect; /* parked up to this number: a round trip is due before it is handed out */
+    uint64_t cut;     /* parked up to this number: dead without a look */
+    uint64_t drained; /* connections with an id up to this are closed, not parked */
     int64_t bound; /* no idle connection is due before; CP_NEVER: not in the pool's index. Written under both locks */
 
     /* Constant while the endpoint is in use. */

@@ -27,9 +27,9 @@ static struct connpool_endpoint *take_free_record(struct connpool_pool *pool)
     }
     cp_lock_give(&pool->lock);
     if (endpoint == NULL) {
-        endpoint = cp_alloc(record_size() + pool->manager->endpoint_size);
+        endpoint = cp_alloc_lines(record_size() + pool->manager->endpoint_size);
         if (endpoint != NULL && cp_lock_init(&endpoint->lock, CP_RANK_ENDPOINT) != 0) {
-            cp_free(endpoint);
+            cp_free_lines(endpoint);
             endpoint = NULL;
         }
     }
@@ -42,7 +42,7 @@ static struct connpool_endpoint *take_free_record(struct connpool_pool *pool)
 static void free_record(struct connpool_endpoint *endpoint)
 {
     cp_lock_fini(&endpoint->lock);
-    cp_free(endpoint);
+    cp_free_lines(endpoint);
 }
 
 /* Recycled where a stale lease may name it, else freed. */

@@ -86,6 +86,28 @@ void cp_free(void *memory)
     }
 }
 
+/* The replaceable allocator knows no alignment: a larger block, whose own address stands before the memory. */
+void *cp_alloc_lines(size_t size)
+{
+    size_t spare = CP_CACHE_LINE - 1 + sizeof(void *);
+    char *block = size > SIZE_MAX - spare ? NULL : cp_alloc(size + spare);
+    void **lines;
+
+    if (block == NULL) {
+        return NULL;
+    }
+    lines = (void **)(((uintptr_t)block + spare) / CP_CACHE_LINE * CP_CACHE_LINE);
+    lines[-1] = block;
+    return lines;
+}
+
+void cp_free_lines(void *memory)
+{
+    if (memory != NULL) {
+        cp_free(((void **)memory)[-1]);
+    }
+}
+
 void cp_free_secret(void *memory, size_t size)
 {
     if (memory != NULL) {

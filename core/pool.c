@@ -148,7 +148,7 @@ void cp_pool_free(struct connpool_pool *pool)
     }
     while ((connection = TAILQ_FIRST(&pool->free_connections)) != NULL) {
         TAILQ_REMOVE(&pool->free_connections, connection, link);
-        cp_free(connection);
+        cp_free_lines(connection);
     }
     cp_endpoints_free_all(pool);
     free_states(pool);
