@@ -28,34 +28,35 @@ int32_t dial_options_check(const struct dial_options *options, struct connpool_f
 /* What to ask of the host's dial; its text is that of the options. */
 struct connpool_dial_options dial_options_of(const struct dial_options *options);
 
-/* A row of the member `field` of the struct dial_options that is the member `member` of the options struct `type`. */
-#define DIAL_OPTION(type, member, field) .name = #field, .offset = offsetof(type, member.field)
+/* A row of the member `field` of the struct dial_options that is the member `member` of the options struct `structure`.
+ */
+#define DIAL_OPTION(structure, member, field) .name = #field, .offset = offsetof(structure, member.field)
 
 /* Where to: both required. */
-#define DIAL_OPTION_ROWS_OF_HOST_AND_PORT(type, member)                                                                \
+#define DIAL_OPTION_ROWS_OF_HOST_AND_PORT(structure, member)                                                           \
     {                                                                                                                  \
-        DIAL_OPTION(type, member, host),   .help = "name or numeric address to connect to, IPv6 without brackets",     \
-        .level = CONNPOOL_LEVEL_ENDPOINT,  .type = CONNPOOL_TYPE_STRING,                                               \
-        .flags = CONNPOOL_OPTION_REQUIRED, .minimum = "1",                                                             \
+        DIAL_OPTION(structure, member, host), .help = "name or numeric address to connect to, IPv6 without brackets",  \
+        .level = CONNPOOL_LEVEL_ENDPOINT,     .type = CONNPOOL_TYPE_STRING,                                            \
+        .flags = CONNPOOL_OPTION_REQUIRED,    .minimum = "1",                                                          \
     },                                                                                                                 \
     {                                                                                                                  \
-        DIAL_OPTION(type, member, port), .help = "port to connect to", .level = CONNPOOL_LEVEL_ENDPOINT,               \
-                                         .type = CONNPOOL_TYPE_INTEGER, .flags = CONNPOOL_OPTION_REQUIRED,             \
-                                         .minimum = "1", .maximum = "65535",                                           \
+        DIAL_OPTION(structure, member, port), .help = "port to connect to", .level = CONNPOOL_LEVEL_ENDPOINT,          \
+                                              .type = CONNPOOL_TYPE_INTEGER, .flags = CONNPOOL_OPTION_REQUIRED,        \
+                                              .minimum = "1", .maximum = "65535",                                      \
     }
 
 /* How: the maxima of the keep-alive rows are the kernel's (MAX_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT in
  * include/net/tcp.h). */
-#define DIAL_OPTION_ROWS_OF_SOCKET(type, member)                                                                       \
+#define DIAL_OPTION_ROWS_OF_SOCKET(structure, member)                                                                  \
     {                                                                                                                  \
-        DIAL_OPTION(type, member, bind_address),                                                                       \
+        DIAL_OPTION(structure, member, bind_address),                                                                  \
         .help = "numeric local address to connect from",                                                               \
         .level = CONNPOOL_LEVEL_BOTH,                                                                                  \
         .type = CONNPOOL_TYPE_STRING,                                                                                  \
         .minimum = "1",                                                                                                \
     },                                                                                                                 \
         {                                                                                                              \
-            DIAL_OPTION(type, member, family),                                                                         \
+            DIAL_OPTION(structure, member, family),                                                                    \
             .help = "addresses of a name that are tried",                                                              \
             .level = CONNPOOL_LEVEL_BOTH,                                                                              \
             .type = CONNPOOL_TYPE_CHOICE,                                                                              \
@@ -63,14 +64,14 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
             .choices = dial_option_families,                                                                           \
         },                                                                                                             \
         {                                                                                                              \
-            DIAL_OPTION(type, member, no_delay),                                                                       \
+            DIAL_OPTION(structure, member, no_delay),                                                                  \
             .help = "send small pieces at once (TCP_NODELAY)",                                                         \
             .level = CONNPOOL_LEVEL_BOTH,                                                                              \
             .type = CONNPOOL_TYPE_BOOLEAN,                                                                             \
             .default_text = "true",                                                                                    \
         },                                                                                                             \
         {                                                                                                              \
-            DIAL_OPTION(type, member, keepalive_idle),                                                                 \
+            DIAL_OPTION(structure, member, keepalive_idle),                                                            \
             .help = "seconds without traffic before the first keep-alive probe, 0: no probes",                         \
             .level = CONNPOOL_LEVEL_BOTH,                                                                              \
             .type = CONNPOOL_TYPE_DURATION,                                                                            \
@@ -79,7 +80,7 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
             .maximum = "32767",                                                                                        \
         },                                                                                                             \
         {                                                                                                              \
-            DIAL_OPTION(type, member, keepalive_interval),                                                             \
+            DIAL_OPTION(structure, member, keepalive_interval),                                                        \
             .help = "seconds between keep-alive probes",                                                               \
             .level = CONNPOOL_LEVEL_BOTH,                                                                              \
             .type = CONNPOOL_TYPE_DURATION,                                                                            \
@@ -88,7 +89,7 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
             .maximum = "32767",                                                                                        \
         },                                                                                                             \
         {                                                                                                              \
-            DIAL_OPTION(type, member, keepalive_count),                                                                \
+            DIAL_OPTION(structure, member, keepalive_count),                                                           \
             .help = "unanswered keep-alive probes after which the connection is dead",                                 \
             .level = CONNPOOL_LEVEL_BOTH,                                                                              \
             .type = CONNPOOL_TYPE_INTEGER,                                                                             \
@@ -97,7 +98,7 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
             .maximum = "127",                                                                                          \
         },                                                                                                             \
     {                                                                                                                  \
-        DIAL_OPTION(type, member, user_timeout),                                                                       \
+        DIAL_OPTION(structure, member, user_timeout),                                                                  \
             .help = "seconds that sent data may stay unacknowledged, 0: as long as the keep-alive probes take in all", \
             .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_DURATION, .default_text = "0", .minimum = "0",         \
             .maximum = "86400",                                                                                        \
