@@ -3,7 +3,6 @@
 #include "collector.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "dispose.h"
@@ -11,6 +10,7 @@
 #include "error.h"
 #include "memory.h"
 #include "pool.h"
+#include "thread_signals.h"
 
 /* failures.md B27: TLS libraries want stack; a plugin's step may use it here. */
 #define STACK_SIZE (256 * 1024)
@@ -116,22 +116,17 @@ static void *run(void *argument)
     return NULL;
 }
 
-/* With all signals blocked: they are the application's. */
 static int start_thread(struct cp_collector *collector)
 {
     pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t old;
     int result = pthread_attr_init(&attributes);
 
     if (result != 0) {
         return result;
     }
     (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    cp_thread_signals_block(&attributes);
     result = pthread_create(&collector->thread, &attributes, run, collector);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attributes);
     if (result == 0) {
         (void)pthread_setname_np(collector->thread, "connpool-collec");

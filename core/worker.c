@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "clock.h"
 #include "memory.h"
+#include "thread_signals.h"
 
 /* Address space only. Resolver modules and blocking libraries are known to want more than 256 KiB, and glibc takes the
  * thread-local storage of all loaded libraries out of it. */
@@ -102,20 +102,6 @@ static void *work_on(void *argument)
     return NULL;
 }
 
-/* All signals are the application's, except those that a thread's own fault raises: blocked, they would kill the
- * process without its handler. */
-static void block_signals(pthread_attr_t *attributes)
-{
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t signals;
-
-    (void)sigfillset(&signals);
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        (void)sigdelset(&signals, own[i]);
-    }
-    (void)pthread_attr_setsigmask_np(attributes, &signals);
-}
-
 /* Under the lock. */
 static bool make_thread(struct cp_workers *workers)
 {
@@ -128,7 +114,7 @@ static bool make_thread(struct cp_workers *workers)
     }
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    block_signals(&attributes);
+    cp_thread_signals_block(&attributes);
     made = pthread_create(&thread, &attributes, work_on, workers) == 0;
     (void)pthread_attr_destroy(&attributes);
     workers->threads += made;

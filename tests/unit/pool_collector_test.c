@@ -4,6 +4,9 @@
  * caller left (semantics.md S25, D11, D24, D36; design.md, Semantics 9, 15, 16; failures.md B21, C6). Time is moved by
  * hand: the collector is told by connpool_clock_moved.
  */
+#include <pthread.h>
+#include <signal.h>
+
 #include "pool_client.h"
 #include "pool_fixture.h"
 
@@ -205,6 +208,38 @@ static void test_one_thread_serves_all_pools_and_ends_D24(void **state)
     await(threads_are_gone, NULL, "the collector's thread to end");
 }
 
+/* What a plugin's step in the collector finds blocked: 1 for the application's signals, 2 for its own thread's faults.
+ */
+static atomic_int blocked = -1;
+
+static struct test_behaviour look_at_signals(enum test_operation operation, const struct test_connection *connection)
+{
+    sigset_t signals;
+
+    (void)connection;
+    if (operation == TEST_CLOSE) {
+        (void)pthread_sigmask(SIG_BLOCK, NULL, &signals);
+        atomic_store(&blocked,
+                     (sigismember(&signals, SIGTERM) == 1 && sigismember(&signals, SIGALRM) == 1 ? 1 : 0) +
+                         (sigismember(&signals, SIGSEGV) == 1 || sigismember(&signals, SIGABRT) == 1 ? 2 : 0));
+    }
+    return test_ok();
+}
+
+static void test_its_thread_takes_no_signal_but_its_own_faults(void **state)
+{
+    struct pool_fixture fixture = {0};
+
+    (void)state;
+    open_collected(&fixture, "'min_idle': 0, 'idle_timeout': 10");
+    test_manager_choose_by(look_at_signals);
+    pool_park(&fixture, "x", 1);
+    virtual_clock_advance(&fixture.clock, SECONDS(10));
+    await_live(0);
+    assert_int_equal(atomic_load(&blocked), 1);
+    pool_fixture_close(&fixture);
+}
+
 static void test_close_with_a_collector_and_leases(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -232,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_an_abandoned_open_still_ends_by_connect_timeout),
         cmocka_unit_test(test_after_a_sleep_of_the_machine_all_are_checked_B21_D36),
         cmocka_unit_test(test_one_thread_serves_all_pools_and_ends_D24),
+        cmocka_unit_test(test_its_thread_takes_no_signal_but_its_own_faults),
         cmocka_unit_test(test_close_with_a_collector_and_leases),
     };
 
