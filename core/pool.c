@@ -303,6 +303,9 @@ connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool
 {
     struct connpool_observer copy = {0};
 
+    if (pool == NULL) {
+        return CONNPOOL_NOT_FOUND;
+    }
     if (observer != NULL) {
         if (observer->size < offsetof(struct connpool_observer, opened)) {
             return CONNPOOL_INVALID;

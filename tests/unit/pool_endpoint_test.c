@@ -336,6 +336,7 @@ static void test_what_is_not_there_is_not_found(void **state)
     assert_int_equal(connpool_endpoint_acquire(NULL, 0, &lease, &fixture.error), CONNPOOL_NOT_FOUND);
     assert_int_equal(connpool_try_acquire(NULL, &lease, NULL), CONNPOOL_NOT_FOUND);
     assert_int_equal(connpool_acquire_any(&endpoint, 1, 0, &lease, NULL), CONNPOOL_NOT_FOUND);
+    assert_int_equal(connpool_pool_observe(NULL, NULL), CONNPOOL_NOT_FOUND);
     assert_int_equal(connpool_acquire(fixture.pool, "!bad", 0, &lease, &fixture.error), CONNPOOL_NOT_FOUND);
     assert_non_null(strstr(fixture.error.text, "pool 'p': no endpoint is configured by that name"));
     assert_int_equal(connpool_acquire(fixture.pool, "x", 0, &lease, &fixture.error), CONNPOOL_TIMED_OUT);
