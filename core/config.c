@@ -419,6 +419,16 @@ static void load_config(const struct connpool_options *options, struct cp_mistak
     json_decref(json);
 }
 
+static bool has_null_manager(const struct connpool_options *options)
+{
+    for (size_t i = 0; i < options->manager_count; i++) {
+        if (options->managers[i] == NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 connpool_status cp_config_take_options(const struct connpool_options *given, struct connpool_options *options,
                                        connpool_error *error)
 {
@@ -434,6 +444,8 @@ connpool_status cp_config_take_options(const struct connpool_options *given, str
         fault = "found path and json both or neither, expected one of them";
     } else if (options->managers == NULL && options->manager_count > 0) {
         fault = "found a count of managers without managers, expected them";
+    } else if (has_null_manager(options)) {
+        fault = "found NULL among the managers, expected a table";
     } else if ((options->flags & ~CONNPOOL_OPEN_TRUST_ANY_OWNER) != 0) {
         fault = "found unknown flags, expected those of connpool.h";
     }

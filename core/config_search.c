@@ -10,6 +10,17 @@
 #include "memory.h"
 #include "text.h"
 
+/* The manager from code of that name, NULL: none. */
+static const struct connpool_manager *find_adopted(const struct cp_config_search *search, const char *name)
+{
+    for (size_t i = 0; i < search->manager_count; i++) {
+        if (strcmp(search->managers[i]->name, name) == 0) {
+            return search->managers[i];
+        }
+    }
+    return NULL;
+}
+
 static bool adopt_managers(struct cp_config_search *search, const struct connpool_options *options,
                            struct cp_mistakes *mistakes)
 {
@@ -21,9 +32,13 @@ static bool adopt_managers(struct cp_config_search *search, const struct connpoo
     }
     for (size_t i = 0; i < options->manager_count; i++) {
         const struct connpool_manager *manager = cp_plugin_adopt(options->managers[i], "manager from code", &error);
+        const struct connpool_manager *other = manager == NULL ? NULL : find_adopted(search, manager->name);
 
         if (manager == NULL) {
             cp_mistakes_add_error(mistakes, NULL, &error);
+        } else if (other != NULL && other != manager) {
+            cp_mistakes_add(mistakes, NULL, "found two managers from code that are named %s, expected one",
+                            cp_quote(manager->name).text);
         } else {
             search->managers[search->manager_count++] = manager;
         }
@@ -123,10 +138,7 @@ void cp_config_search_fini(struct cp_config_search *search)
 const struct connpool_manager *cp_config_search_find(const struct cp_config_search *search, const char *name,
                                                      connpool_error *error)
 {
-    for (size_t i = 0; i < search->manager_count; i++) {
-        if (strcmp(search->managers[i]->name, name) == 0) {
-            return search->managers[i];
-        }
-    }
-    return cp_plugin_load(name, &search->plugins, error);
+    const struct connpool_manager *adopted = find_adopted(search, name);
+
+    return adopted != NULL ? adopted : cp_plugin_load(name, &search->plugins, error);
 }

@@ -119,8 +119,8 @@ struct connpool_options {
     const char *path;   /* the configuration file, or NULL with json */
     const char *json;   /* the configuration's text, NUL-terminated, or NULL with path */
     const char *folder; /* with json: what relative paths are relative to; NULL: none may be relative */
-    const struct connpool_manager *const *managers; /* managers from code, they win over files of the same name; live as
-                                                       long as the process; NULL: none */
+    const struct connpool_manager *const *managers; /* managers from code, each of another name; they win over files
+                                                       of the same name; live as long as the process; NULL: none */
     uint32_t manager_count;
     uint32_t reserved;
     connpool_log_fn *log; /* NULL: no log */
@@ -226,8 +226,8 @@ typedef struct connpool_lease {
  * Acquire a connection from an endpoint by name (as for connpool_endpoint_get). timeout_ms: a limit;
  * CONNPOOL_WAIT_FOREVER; CONNPOOL_WAIT_DEFAULT; 0 takes only what needs no round trip and opens nothing. May wait, up
  * to the limit. CONNPOOL_OK: *lease is the caller's until connpool_release or connpool_discard. CONNPOOL_TIMED_OUT,
- * _CLOSED, _FAILED, _OVERLOADED, _NOT_FOUND, _INVALID (the timeout, or text that the
- * manager refuses), _NO_MEMORY, _FORKED.
+ * _CLOSED, _FAILED, _OVERLOADED, _NOT_FOUND (also text that the manager refuses),
+ * _INVALID (the timeout), _NO_MEMORY, _FORKED.
  */
 CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_acquire(connpool_pool *pool, const char *endpoint,
                                                                   int timeout_ms, connpool_lease *lease,
@@ -391,7 +391,7 @@ struct connpool_observer {
     connpool_observe_fn *opened, *acquired, *released, *dead, *closed, *timed_out, *failed;
 };
 /* Set the observer (copied), NULL: none. Before the first acquire: what happens in other threads at the time may be
- * told to either, or to none. CONNPOOL_INVALID: its size is not set. */
+ * told to either, or to none. CONNPOOL_INVALID: its size is not set. CONNPOOL_NOT_FOUND. */
 CONNPOOL_API connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer);
 
 /* Times by power of two: bucket i counts durations of at least 2^i ns and under 2^(i+1); kept only while an observer is

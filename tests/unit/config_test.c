@@ -354,6 +354,32 @@ static void test_options_struct(void **state)
     assert_int_equal(error.status, CONNPOOL_INVALID);
 }
 
+/* One name stands for one manager (failures.md E13); the same table twice is the same manager. */
+static void test_managers_from_code_are_told_apart(void **state)
+{
+    static struct connpool_manager other;
+    const struct connpool_manager *list[] = {&every_option_manager, NULL};
+    struct connpool_options options = options_of(NULL, "{\"pools\": {}}");
+    struct cp_mistakes mistakes = {.count = 0};
+    connpool_error error;
+
+    (void)state;
+    options.managers = list;
+    options.manager_count = 2;
+    assert_null(cp_config_load(&options, &mistakes, &error));
+    assert_string_equal(error.text, "configuration: connpool_options: found NULL among the managers, expected a table");
+    list[1] = &every_option_manager;
+    mistakes = (struct cp_mistakes){.count = 0};
+    cp_config_free(cp_config_load(&options, &mistakes, &error));
+    assert_int_equal(mistakes.count, 0);
+    other = every_option_manager;
+    list[1] = &other;
+    assert_null(cp_config_load(&options, &mistakes, &error));
+    assert_int_equal(mistakes.count, 1);
+    assert_string_equal(error.text,
+                        "configuration: found two managers from code that are named \"every\", expected one");
+}
+
 /* Many endpoints: nothing is done for each pair of them. */
 static void test_many_endpoints(void **state)
 {
@@ -388,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_managers),
         cmocka_unit_test(test_check_asks_the_manager),
         cmocka_unit_test(test_options_struct),
+        cmocka_unit_test(test_managers_from_code_are_told_apart),
         cmocka_unit_test(test_many_endpoints),
     };
 
