@@ -10,11 +10,12 @@
 
 #include "output.h"
 
-enum { PLUGIN_PATH = 256, TRUST_ANY_OWNER, VERSION };
+enum { MARKDOWN = 256, PLUGIN_PATH, TRUST_ANY_OWNER, VERSION };
 
 static const struct option flags[] = {
     {"count", required_argument, NULL, 'n'},
     {"help", no_argument, NULL, 'h'},
+    {"markdown", no_argument, NULL, MARKDOWN},
     {"plugin-path", required_argument, NULL, PLUGIN_PATH},
     {"trust-any-owner", no_argument, NULL, TRUST_ANY_OWNER},
     {"version", no_argument, NULL, VERSION},
@@ -62,6 +63,9 @@ static bool take(struct arguments *arguments, int flag, char **argv)
         return true;
     case 'n':
         return set_count(arguments, optarg);
+    case MARKDOWN:
+        arguments->markdown = true;
+        return true;
     case PLUGIN_PATH:
         return add_folder(arguments, optarg);
     case TRUST_ANY_OWNER:

@@ -17,6 +17,7 @@ struct arguments {
     uint32_t flags; /* CONNPOOL_OPEN_… */
     long count;     /* -n; 0: not given */
     bool help, version;
+    bool markdown;                                /* --markdown */
     char *folders[ARGUMENTS_FOLDERS_MAXIMUM + 1]; /* --plugin-path, absolute, ended by NULL */
     char paths[ARGUMENTS_FOLDERS_MAXIMUM][PATH_MAX];
 };

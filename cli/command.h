@@ -16,6 +16,7 @@ struct command {
     const char *operands; /* as the usage line shows them */
     size_t least, most;   /* how many of them there may be */
     int has_count;        /* 1: takes -n */
+    int has_markdown;     /* 1: takes --markdown */
     const char *summary;
     /* Does it, with so many operands (its own name left out); the exit code. What went wrong is on stderr. */
     int (*run)(const struct arguments *arguments, char **operands, size_t count);

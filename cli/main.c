@@ -6,11 +6,12 @@
 #include "output.h"
 
 static const struct command commands[] = {
-    {"check", "FILE", 1, 1, 0, "check a configuration and print how it is understood", check_run},
-    {"plugins", "[DIR]", 0, 1, 0, "list the plugins of a folder, or of the search path", plugins_run},
-    {"describe", "MANAGER", 1, 1, 0, "print a manager's options; by name, or by the absolute path of its file",
+    {"check", "FILE", 1, 1, 0, 0, "check a configuration and print how it is understood", check_run},
+    {"plugins", "[DIR]", 0, 1, 0, 0, "list the plugins of a folder, or of the search path", plugins_run},
+    {"describe", "MANAGER", 1, 1, 0, 1, "print a manager's options; by name, or by the absolute path of its file",
      describe_run},
-    {"ping", "FILE [POOL[/ENDPOINT]]", 1, 2, 1, "connect to endpoints, and time new and reused connections", ping_run},
+    {"ping", "FILE [POOL[/ENDPOINT]]", 1, 2, 1, 0, "connect to endpoints, and time new and reused connections",
+     ping_run},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -18,6 +19,7 @@ static const struct command commands[] = {
 static const char flags_help[] =
     "flags:\n"
     "  -n, --count COUNT      ping: how often a connection is reused (5)\n"
+    "  --markdown             describe: as a table of Markdown, for a manual\n"
     "  --plugin-path DIR      look for plugins here first; may be repeated\n"
     "  --trust-any-owner      load plugins whoever owns or may write their files\n"
     "  -h, --help             this text\n"
@@ -28,7 +30,9 @@ static const char flags_help[] =
 static void print_usage_line(FILE *stream, const struct command *command)
 {
     (void)fprintf(stream, "usage: connpool %s %s%s [FLAG…]\n", command->name, command->operands,
-                  command->has_count ? " [-n COUNT]" : "");
+                  command->has_count      ? " [-n COUNT]"
+                  : command->has_markdown ? " [--markdown]"
+                                          : "");
 }
 
 static int print_help(const struct command *command)
@@ -73,6 +77,10 @@ static int run(const struct command *command, const struct arguments *arguments)
 
     if (arguments->count != 0 && !command->has_count) {
         output_complain("-n is a flag of ping");
+        return wrong_usage(command);
+    }
+    if (arguments->markdown && !command->has_markdown) {
+        output_complain("--markdown is a flag of describe");
         return wrong_usage(command);
     }
     if (count < command->least) {

@@ -70,6 +70,28 @@ static void a_manager_by_its_file(void **state)
     assert_int_equal(result.code, 0);
 }
 
+static void as_markdown(void **state)
+{
+    static const char *const rows[] = {
+        "| option | type | default | limits | stands at | meaning |\n| --- | --- | --- | --- | --- | --- |\n"
+        "| `host` | text | required | bytes: 1 to 253 | pool, endpoint | where |\n",
+        "\n| `verify` | boolean | `true` | - | pool, endpoint | yes or no |\n",
+        "\n| `any_integer` | integer | 0 | - | pool, endpoint | no limits |\n",
+        "\n| `keywords` | map | none | not password, host | pool, endpoint | passed on |\n",
+        "\n| `note` | text | none | bytes: 20 or less | endpoint | for one endpoint |\n",
+    };
+
+    (void)state;
+    command_run(&result,
+                COMMAND_ARGUMENTS("describe", "every", "--markdown", "--plugin-path", FOLDER, "--trust-any-owner"));
+    assert_string_equal(result.errors, "");
+    assert_int_equal(result.code, 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_non_null(strstr(result.output, rows[i]));
+    }
+    assert_ptr_equal(strstr(result.output, rows[0]), result.output);
+}
+
 static void no_such_manager(void **state)
 {
     (void)state;
@@ -84,6 +106,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manager_by_name),
         cmocka_unit_test(a_manager_by_its_file),
+        cmocka_unit_test(as_markdown),
         cmocka_unit_test(no_such_manager),
     };
 

@@ -36,7 +36,8 @@ static void help_names_every_command_and_flag(void **state)
 {
     static const char *const words[] = {
         "check FILE",    "plugins [DIR]",     "describe MANAGER", "ping FILE [POOL[/ENDPOINT]]",
-        "--plugin-path", "--trust-any-owner", "--count",          "--version"};
+        "--plugin-path", "--trust-any-owner", "--count",          "--version",
+        "--markdown"};
 
     (void)state;
     command_run(&result, COMMAND_ARGUMENTS("--help"));
@@ -77,6 +78,8 @@ static void counts_are_numbers_within_limits(void **state)
     }
     assert_wrong(COMMAND_ARGUMENTS("check", "file", "-n", "3"),
                  "connpool: -n is a flag of ping\nusage: connpool check FILE [[]FLAG…]\n");
+    assert_wrong(COMMAND_ARGUMENTS("check", "file", "--markdown"),
+                 "connpool: --markdown is a flag of describe\nusage: connpool check FILE [[]FLAG…]\n");
 }
 
 static void folders_have_a_limit(void **state)
