@@ -28,80 +28,63 @@ int32_t dial_options_check(const struct dial_options *options, struct connpool_f
 /* What to ask of the host's dial; its text is that of the options. */
 struct connpool_dial_options dial_options_of(const struct dial_options *options);
 
-/* A row of the member `field` of the struct dial_options that is the member `member` of the options struct `structure`.
- */
-#define DIAL_OPTION(structure, member, field) .name = #field, .offset = offsetof(structure, member.field)
+/* The rows below belong to a struct dial_options that begins at `base` of the options struct. */
+#define DIAL_OPTION_FIELD(base, field)                                                                                 \
+    .name = #field, .offset = (uint32_t)((base) + offsetof(struct dial_options, field))
 
 /* Where to: both required. */
-#define DIAL_OPTION_ROWS_OF_HOST_AND_PORT(structure, member)                                                           \
+#define DIAL_OPTION_ROWS_OF_HOST_AND_PORT(base) DIAL_OPTION_ROW_OF_HOST(base), DIAL_OPTION_ROW_OF_PORT(base)
+#define DIAL_OPTION_ROW_OF_HOST(base)                                                                                  \
     {                                                                                                                  \
-        DIAL_OPTION(structure, member, host), .help = "name or numeric address to connect to, IPv6 without brackets",  \
-        .level = CONNPOOL_LEVEL_ENDPOINT,     .type = CONNPOOL_TYPE_STRING,                                            \
-        .flags = CONNPOOL_OPTION_REQUIRED,    .minimum = "1",                                                          \
-    },                                                                                                                 \
+        .help = "name or numeric address to connect to, IPv6 without brackets", DIAL_OPTION_FIELD(base, host),         \
+                                                                                                                       \
+        .level = CONNPOOL_LEVEL_ENDPOINT, .type = CONNPOOL_TYPE_STRING, .flags = CONNPOOL_OPTION_REQUIRED,             \
+        .minimum = "1",                                                                                                \
+    }
+#define DIAL_OPTION_ROW_OF_PORT(base)                                                                                  \
     {                                                                                                                  \
-        DIAL_OPTION(structure, member, port), .help = "port to connect to", .level = CONNPOOL_LEVEL_ENDPOINT,          \
-                                              .type = CONNPOOL_TYPE_INTEGER, .flags = CONNPOOL_OPTION_REQUIRED,        \
-                                              .minimum = "1", .maximum = "65535",                                      \
+        .help = "port to connect to", DIAL_OPTION_FIELD(base, port), .level = CONNPOOL_LEVEL_ENDPOINT,                 \
+        .type = CONNPOOL_TYPE_INTEGER, .flags = CONNPOOL_OPTION_REQUIRED, .minimum = "1", .maximum = "65535",          \
     }
 
-/* How: the maxima of the keep-alive rows are the kernel's (MAX_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT in
+/* How. The maxima of the keep-alive rows are the kernel's (MAX_TCP_KEEPIDLE, _KEEPINTVL, _KEEPCNT in
  * include/net/tcp.h). */
-#define DIAL_OPTION_ROWS_OF_SOCKET(structure, member)                                                                  \
+#define DIAL_OPTION_ROWS_OF_SOCKET(base)                                                                               \
+    DIAL_OPTION_ROW_OF_ADDRESS(base), DIAL_OPTION_ROW_OF_FAMILY(base), DIAL_OPTION_ROW_OF_DELAY(base),                 \
+        DIAL_OPTION_ROW_OF_TIME(base, keepalive_idle, "60", "0", "32767",                                              \
+                                "seconds without traffic before the first keep-alive probe, 0: no probes"),            \
+        DIAL_OPTION_ROW_OF_TIME(base, keepalive_interval, "10", "1", "32767", "seconds between keep-alive probes"),    \
+        DIAL_OPTION_ROW_OF_COUNT(base),                                                                                \
+        DIAL_OPTION_ROW_OF_TIME(                                                                                       \
+            base, user_timeout, "0", "0", "86400",                                                                     \
+            "seconds that sent data may stay unacknowledged, 0: as long as the keep-alive probes take in all")
+#define DIAL_OPTION_ROW_OF_ADDRESS(base)                                                                               \
     {                                                                                                                  \
-        DIAL_OPTION(structure, member, bind_address),                                                                  \
-        .help = "numeric local address to connect from",                                                               \
-        .level = CONNPOOL_LEVEL_BOTH,                                                                                  \
-        .type = CONNPOOL_TYPE_STRING,                                                                                  \
-        .minimum = "1",                                                                                                \
-    },                                                                                                                 \
-        {                                                                                                              \
-            DIAL_OPTION(structure, member, family),                                                                    \
-            .help = "addresses of a name that are tried",                                                              \
-            .level = CONNPOOL_LEVEL_BOTH,                                                                              \
-            .type = CONNPOOL_TYPE_CHOICE,                                                                              \
-            .default_text = "any",                                                                                     \
-            .choices = dial_option_families,                                                                           \
-        },                                                                                                             \
-        {                                                                                                              \
-            DIAL_OPTION(structure, member, no_delay),                                                                  \
-            .help = "send small pieces at once (TCP_NODELAY)",                                                         \
-            .level = CONNPOOL_LEVEL_BOTH,                                                                              \
-            .type = CONNPOOL_TYPE_BOOLEAN,                                                                             \
-            .default_text = "true",                                                                                    \
-        },                                                                                                             \
-        {                                                                                                              \
-            DIAL_OPTION(structure, member, keepalive_idle),                                                            \
-            .help = "seconds without traffic before the first keep-alive probe, 0: no probes",                         \
-            .level = CONNPOOL_LEVEL_BOTH,                                                                              \
-            .type = CONNPOOL_TYPE_DURATION,                                                                            \
-            .default_text = "60",                                                                                      \
-            .minimum = "0",                                                                                            \
-            .maximum = "32767",                                                                                        \
-        },                                                                                                             \
-        {                                                                                                              \
-            DIAL_OPTION(structure, member, keepalive_interval),                                                        \
-            .help = "seconds between keep-alive probes",                                                               \
-            .level = CONNPOOL_LEVEL_BOTH,                                                                              \
-            .type = CONNPOOL_TYPE_DURATION,                                                                            \
-            .default_text = "10",                                                                                      \
-            .minimum = "1",                                                                                            \
-            .maximum = "32767",                                                                                        \
-        },                                                                                                             \
-        {                                                                                                              \
-            DIAL_OPTION(structure, member, keepalive_count),                                                           \
-            .help = "unanswered keep-alive probes after which the connection is dead",                                 \
-            .level = CONNPOOL_LEVEL_BOTH,                                                                              \
-            .type = CONNPOOL_TYPE_INTEGER,                                                                             \
-            .default_text = "3",                                                                                       \
-            .minimum = "1",                                                                                            \
-            .maximum = "127",                                                                                          \
-        },                                                                                                             \
+        .help = "numeric local address to connect from", DIAL_OPTION_FIELD(base, bind_address),                        \
+                                                                                                                       \
+        .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_STRING, .minimum = "1",                                    \
+    }
+#define DIAL_OPTION_ROW_OF_FAMILY(base)                                                                                \
     {                                                                                                                  \
-        DIAL_OPTION(structure, member, user_timeout),                                                                  \
-            .help = "seconds that sent data may stay unacknowledged, 0: as long as the keep-alive probes take in all", \
-            .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_DURATION, .default_text = "0", .minimum = "0",         \
-            .maximum = "86400",                                                                                        \
+        .help = "addresses of a name that are tried", DIAL_OPTION_FIELD(base, family), .level = CONNPOOL_LEVEL_BOTH,   \
+        .type = CONNPOOL_TYPE_CHOICE, .default_text = "any", .choices = dial_option_families,                          \
+    }
+#define DIAL_OPTION_ROW_OF_DELAY(base)                                                                                 \
+    {                                                                                                                  \
+        .help = "send small pieces at once (TCP_NODELAY)", DIAL_OPTION_FIELD(base, no_delay),                          \
+                                                                                                                       \
+        .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_BOOLEAN, .default_text = "true",                           \
+    }
+#define DIAL_OPTION_ROW_OF_TIME(base, field, usual, least, most, meaning)                                              \
+    {                                                                                                                  \
+        .help = (meaning), DIAL_OPTION_FIELD(base, field), .level = CONNPOOL_LEVEL_BOTH,                               \
+        .type = CONNPOOL_TYPE_DURATION, .default_text = (usual), .minimum = (least), .maximum = (most),                \
+    }
+#define DIAL_OPTION_ROW_OF_COUNT(base)                                                                                 \
+    {                                                                                                                  \
+        .help = "unanswered keep-alive probes after which the connection is dead",                                     \
+        DIAL_OPTION_FIELD(base, keepalive_count), .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_INTEGER,         \
+        .default_text = "3", .minimum = "1", .maximum = "127",                                                         \
     }
 
 #endif

@@ -97,13 +97,22 @@ static int32_t verdict(const struct stream *stream, struct connpool_fault *fault
     return fault_fill(fault, CONNPOOL_ERROR_CLOSED, errno, "the idle connection was lost: %s", strerror(errno));
 }
 
+int32_t stream_check(const struct stream *stream, struct connpool_fault *fault)
+{
+    if (is_ours(stream)) {
+        return 0;
+    }
+    return fault_fill(fault, CONNPOOL_ERROR_CLOSED, EBADF,
+                      "the application closed or replaced descriptor %d of the connection", stream->fd);
+}
+
 int32_t stream_idle(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     const struct stream *stream = connection;
+    int32_t result = stream_check(stream, fault);
 
-    if (!is_ours(stream)) {
-        return fault_fill(fault, CONNPOOL_ERROR_CLOSED, EBADF,
-                          "the application closed or replaced descriptor %d of the connection", stream->fd);
+    if (result != 0) {
+        return result;
     }
     if (wait->ready != 0 && verdict(stream, fault) != CONNPOOL_STEP_AGAIN) {
         return -fault->error_class;

@@ -24,6 +24,10 @@ struct stream {
 int32_t stream_open(struct stream *stream, const struct connpool_dial_options *options, struct connpool_wait *wait,
                     struct connpool_fault *fault);
 
+/* 0, or the negative of CONNPOOL_ERROR_CLOSED with the fault filled: the application closed or replaced the
+ * descriptor. */
+int32_t stream_check(const struct stream *stream, struct connpool_fault *fault);
+
 /* Members of struct connpool_manager, for connections that are a struct stream; waits and threads are as told there. */
 connpool_step_fn stream_prepare; /* blocking, or with FOR_LOOP non-blocking */
 connpool_step_fn stream_idle;    /* whatever a parked raw socket has to read means that it is dead */

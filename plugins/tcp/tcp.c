@@ -17,8 +17,8 @@ struct tcp_endpoint {
 };
 
 static const struct connpool_option option_rows[] = {
-    DIAL_OPTION_ROWS_OF_HOST_AND_PORT(struct tcp_options, dial),
-    DIAL_OPTION_ROWS_OF_SOCKET(struct tcp_options, dial),
+    DIAL_OPTION_ROWS_OF_HOST_AND_PORT(offsetof(struct tcp_options, dial)),
+    DIAL_OPTION_ROWS_OF_SOCKET(offsetof(struct tcp_options, dial)),
 };
 
 static int32_t tcp_endpoint_init(void *endpoint, struct connpool_fault *fault)

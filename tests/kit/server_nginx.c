@@ -19,8 +19,28 @@
 
 #define START_ATTEMPTS 5
 
+/* The configuration's lines of TLS. */
+static void describe_tls(const struct server_nginx *nginx, char *text, size_t size)
+{
+    int length = 0;
+
+    text[0] = '\0';
+    if (nginx->certificate != NULL) {
+        length = snprintf(text, size, "    ssl_certificate %s.pem;\n    ssl_certificate_key %s.key;\n",
+                          nginx->certificate, nginx->certificate);
+    }
+    if (nginx->client_authority != NULL) {
+        (void)snprintf(text + length, size - (size_t)length,
+                       "    ssl_client_certificate %s.pem;\n    ssl_verify_client on;\n", nginx->client_authority);
+    }
+}
+
 static void write_configuration(const struct server_nginx *nginx, unsigned idle_timeout, unsigned requests)
 {
+    const char *kind = nginx->certificate == NULL ? "" : " ssl";
+    char tls[256];
+
+    describe_tls(nginx, tls, sizeof(tls));
     server_folder_write(nginx->folder, "nginx.conf",
                         "daemon off;\n"
                         "master_process off;\n"
@@ -37,12 +57,13 @@ static void write_configuration(const struct server_nginx *nginx, unsigned idle_
                         "  keepalive_timeout %us;\n"
                         "  keepalive_requests %u;\n"
                         "  server {\n"
-                        "    listen 127.0.0.1:%u;\n"
-                        "    listen [::1]:%u;\n"
+                        "    listen 127.0.0.1:%u%s;\n"
+                        "    listen [::1]:%u%s;\n"
+                        "%s"
                         "    location / { return 200 \"$connection $connection_requests\\n\"; }\n"
                         "  }\n"
                         "}\n",
-                        idle_timeout, requests, nginx->port, nginx->port);
+                        idle_timeout, requests, nginx->port, kind, nginx->port, kind, tls);
 }
 
 static bool launch(struct server_nginx *nginx)
@@ -60,8 +81,8 @@ static bool launch(struct server_nginx *nginx)
     return false;
 }
 
-void server_nginx_start(struct server_nginx *nginx, const struct server_folder *folder, unsigned idle_timeout,
-                        unsigned requests)
+static void start(struct server_nginx *nginx, const struct server_folder *folder, unsigned idle_timeout,
+                  unsigned requests)
 {
     nginx->folder = folder;
     for (int attempt = 0; attempt < START_ATTEMPTS; attempt++) {
@@ -76,6 +97,22 @@ void server_nginx_start(struct server_nginx *nginx, const struct server_folder *
     fail_msg("nginx does not start");
 }
 
+void server_nginx_start(struct server_nginx *nginx, const struct server_folder *folder, unsigned idle_timeout,
+                        unsigned requests)
+{
+    nginx->certificate = NULL;
+    nginx->client_authority = NULL;
+    start(nginx, folder, idle_timeout, requests);
+}
+
+void server_nginx_start_tls(struct server_nginx *nginx, const struct server_folder *folder, unsigned idle_timeout,
+                            unsigned requests, const char *certificate, const char *client_authority)
+{
+    nginx->certificate = certificate;
+    nginx->client_authority = client_authority;
+    start(nginx, folder, idle_timeout, requests);
+}
+
 void server_nginx_restart(struct server_nginx *nginx)
 {
     server_nginx_kill(nginx);
@@ -87,12 +124,14 @@ void server_nginx_kill(struct server_nginx *nginx)
     server_process_end(&nginx->pid, &nginx->output);
 }
 
+static const char request_text[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+static const int request_length = sizeof(request_text) - 1;
+
 int server_nginx_request(int fd, unsigned *connection, unsigned *request)
 {
-    static const char text[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     char line[256];
 
-    if (send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(text) - 1) {
+    if (send(fd, request_text, (size_t)request_length, MSG_NOSIGNAL) != request_length) {
         return -1;
     }
     do {
@@ -101,4 +140,34 @@ int server_nginx_request(int fd, unsigned *connection, unsigned *request)
         }
     } while (line[0] != '\0');
     return server_peer_line(fd, line, sizeof(line)) == 0 && sscanf(line, "%u %u", connection, request) == 2 ? 0 : -1;
+}
+
+/* As server_peer_line. */
+static int read_line(SSL *ssl, char *line, size_t size)
+{
+    for (size_t have = 0; have + 1 < size; have++) {
+        if (SSL_read(ssl, line + have, 1) != 1) {
+            return -1;
+        }
+        if (line[have] == '\n') {
+            line[have > 0 && line[have - 1] == '\r' ? have - 1 : have] = '\0';
+            return 0;
+        }
+    }
+    return -1;
+}
+
+int server_nginx_request_tls(SSL *ssl, unsigned *connection, unsigned *request)
+{
+    char line[256];
+
+    if (SSL_write(ssl, request_text, request_length) != request_length) {
+        return -1;
+    }
+    do {
+        if (read_line(ssl, line, sizeof(line)) != 0) {
+            return -1;
+        }
+    } while (line[0] != '\0');
+    return read_line(ssl, line, sizeof(line)) == 0 && sscanf(line, "%u %u", connection, request) == 2 ? 0 : -1;
 }
