@@ -307,6 +307,18 @@ static void test_a_fresh_thread_without_memory_B19(void **state)
     }
 }
 
+/* What was taken from one allocator is not given to another. */
+static void test_the_allocator_stays_once_a_context_was_opened(void **state)
+{
+    struct pool_fixture fixture = {0};
+
+    (void)state;
+    pool_fixture_open(&fixture, POOL_DEFAULTS);
+    assert_int_equal(connpool_use_allocator(NULL), CONNPOOL_INVALID);
+    pool_fixture_close(&fixture);
+    assert_int_equal(connpool_use_allocator(NULL), CONNPOOL_INVALID);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_open_without_memory_from_then_on_B19_B20),
         cmocka_unit_test(test_close_without_memory_B19),
         cmocka_unit_test(test_a_fresh_thread_without_memory_B19),
+        cmocka_unit_test(test_the_allocator_stays_once_a_context_was_opened),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

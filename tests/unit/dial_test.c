@@ -283,14 +283,19 @@ static void tells_the_most_telling_error(void **state)
 {
     static const struct fixture_name names[] = {
         {.name = "all-dead", .addresses = {"127.0.0.81", "127.255.255.255"}},
+        {.name = "dead-too", .addresses = {"127.255.255.255", "127.0.0.81"}},
     };
     struct connpool_fault fault;
 
     (void)state;
-    fixture_resolve_with(names, 1);
+    fixture_resolve_with(names, 2);
     fault = fail_to_connect(OPTIONS(.host = "all-dead", .port = 1));
     assert_string_equal(fault.text, "cannot connect to all-dead port 1 at 127.0.0.81: Connection refused (all 2 "
                                     "addresses failed, the last one: Network is unreachable)");
+    assert_int_equal(fault.error_class, CONNPOOL_ERROR_REFUSED);
+    fault = fail_to_connect(OPTIONS(.host = "dead-too", .port = 1));
+    assert_string_equal(fault.text, "cannot connect to dead-too port 1 at 127.0.0.81: Connection refused (all 2 "
+                                    "addresses failed, the last one: Connection refused)");
     assert_int_equal(fault.error_class, CONNPOOL_ERROR_REFUSED);
 }
 

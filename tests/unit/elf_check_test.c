@@ -208,6 +208,14 @@ static void e4_segments_that_do_not_ascend_are_refused(void **state)
     assert_image(*state, image, "load segment", "found address");
 }
 
+/* The loader maps what the file holds into room for what memory holds. */
+static void e4_segment_larger_than_its_memory_is_refused(void **state)
+{
+    struct image image = image_new();
+    segment_of(image, PT_LOAD)->p_memsz = segment_of(image, PT_LOAD)->p_filesz - 1;
+    assert_image(*state, image, "load segment", "at most its memory size in the file");
+}
+
 static void e4_segment_that_shifts_within_a_page_is_refused(void **state)
 {
     struct image image = image_new();
@@ -286,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(e4_truncated_file_is_refused, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(e4_segment_beyond_the_file_is_refused, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(e4_segments_that_do_not_ascend_are_refused, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown(e4_segment_larger_than_its_memory_is_refused, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown(e4_segment_that_shifts_within_a_page_is_refused, sandbox_setup,
                                         sandbox_teardown),
         cmocka_unit_test_setup_teardown(e4_odd_program_headers_are_refused, sandbox_setup, sandbox_teardown),

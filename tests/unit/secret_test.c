@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -283,7 +284,8 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-    static const char *const names[] = {"secret", "nul", "large", "open", "closed", "foreign", "link", "fifo", "loop"};
+    static const char *const names[] = {"secret",  "nul",  "large", "open", "closed",
+                                        "foreign", "link", "fifo",  "loop", "program"};
     char path[256];
 
     (void)state;
@@ -294,13 +296,91 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-int main(void)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static void copy_program(const char *path)
 {
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    char buffer[65536];
+    ssize_t length;
+
+    assert_true(from >= 0 && to >= 0);
+    while ((length = read(from, buffer, sizeof(buffer))) > 0) {
+        assert_int_equal(write(to, buffer, (size_t)length), length);
+    }
+    assert_int_equal(length, 0);
+    (void)close(from);
+    (void)close(to);
+}
+
+/* Exit status of this program's copy, run with the word "variable": 0 the secret was read, 1 not. */
+static int run_program(const char *path)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_int_not_equal(child, -1);
+    if (child == 0) {
+        execl(path, path, "variable", (char *)NULL);
+        _exit(3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+#endif
+
+/* S23. Only root can make the program another user's; and the sanitizers' start does not survive a set-uid exec. */
+static void test_a_set_uid_program_reads_no_variable(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip();
+#else
+    char path[256];
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    path_of("program", path);
+    copy_program(path);
+    assert_int_equal(setenv("CONNPOOL_TEST_SECRET", SECRET, 1), 0);
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_int_equal(run_program(path), 0);
+    assert_int_equal(chown(path, 12345, 0), 0);
+    assert_int_equal(chmod(path, 04755), 0);
+    assert_int_equal(run_program(path), 1);
+    assert_int_equal(unsetenv("CONNPOOL_TEST_SECRET"), 0);
+    (void)unlink(path);
+#endif
+}
+
+static int read_variable_and_end(void)
+{
+    struct cp_complaint complaint;
+    char *secret = read_json("{\"env\": \"CONNPOOL_TEST_SECRET\"}", false, &complaint);
+    bool is_read = secret != NULL;
+
+    cp_secret_free(secret);
+    return is_read ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "variable") == 0) {
+        return read_variable_and_end();
+    }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variable), cmocka_unit_test(test_line_ends), cmocka_unit_test(test_content),
-        cmocka_unit_test(test_modes),    cmocka_unit_test(test_owner),     cmocka_unit_test(test_what_is_no_file),
-        cmocka_unit_test(test_literal),  cmocka_unit_test(test_equal),     cmocka_unit_test(test_not_in_core_files),
+        cmocka_unit_test(test_variable),
+        cmocka_unit_test(test_line_ends),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_owner),
+        cmocka_unit_test(test_what_is_no_file),
+        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_not_in_core_files),
         cmocka_unit_test(test_wiped),
+        cmocka_unit_test(test_a_set_uid_program_reads_no_variable),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

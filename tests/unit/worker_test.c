@@ -141,6 +141,28 @@ static void an_idle_thread_takes_the_next_job(void **state)
     cp_workers_free(workers);
 }
 
+/* One idle thread is one job's: a second that comes before it wakes does not stand behind the first, which may block.
+ */
+static void an_idle_thread_is_counted_for_one_job(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 50; round++) {
+        struct cp_workers *workers = cp_workers_new("test-worker", 8, FOR_EVER);
+        struct job jobs[3] = {{.work = {.run = run}}, {.work = {.run = run}}, {.work = {.run = run}}};
+
+        (void)set_up(NULL);
+        let(1);
+        assert_true(cp_workers_submit(workers, &jobs[0].work));
+        await(&ended, 1);
+        assert_true(cp_workers_submit(workers, &jobs[1].work));
+        assert_true(cp_workers_submit(workers, &jobs[2].work));
+        await(&begun, 3);
+        let(3);
+        await(&ended, 3);
+        cp_workers_free(workers);
+    }
+}
+
 static void an_idle_thread_ends(void **state)
 {
     struct cp_workers *workers = cp_workers_new("test-worker", 2, 1);
@@ -224,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(starts_threads_as_work_comes_and_no_more_than_allowed, set_up),
         cmocka_unit_test_setup(an_idle_thread_takes_the_next_job, set_up),
+        cmocka_unit_test_setup(an_idle_thread_is_counted_for_one_job, set_up),
         cmocka_unit_test_setup(an_idle_thread_ends, set_up),
         cmocka_unit_test_setup(work_that_has_not_begun_can_be_cancelled, set_up),
         cmocka_unit_test_setup(without_any_thread_work_is_refused_b20, set_up),
