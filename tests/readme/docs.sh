@@ -40,7 +40,7 @@ for sample in conf/*.json; do
     esac
 done
 
-for page in *.md docs/*.md plugins/*/*.md; do
+for page in *.md docs/*.md examples/*.md plugins/*/*.md; do
     grep -oE '\]\([^)#:]*\)' "$page" | sed 's/^](\(.*\))$/\1/' >"$folder/links" || :
     while read -r link; do
         [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
