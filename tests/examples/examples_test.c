@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "certificates.h"
 #include "example_runner.h"
 #include "server_folder.h"
+#include "server_nginx.h"
 #include "server_redis.h"
 
 static struct server_folder folder;
@@ -58,10 +60,34 @@ static void what_an_observer_sees(void **state)
                        "observer_metrics %s", redis.endpoint);
 }
 
+static void pages_over_one_tls_connection(void **state)
+{
+    struct certificates certificates;
+    struct server_nginx nginx;
+
+    (void)state;
+    certificates_init(&certificates, &folder);
+    certificates_issue(&certificates, "server", NULL);
+    server_nginx_start_tls(&nginx, &folder, 60, 1000, "server", NULL);
+    server_folder_write(&folder, "https.json",
+                        "{\"pools\": {\"web\": {\"manager\": \"tls\", \"options\": {\"ca_file\": \"%s\"}}}}", "ca.pem");
+    example_runner_run(&folder, 1,
+                       "/: HTTP/1.1 200 OK; connection 1, use 1, full handshake\n"
+                       "/index.html: HTTP/1.1 200 OK; connection 1, use 2, full handshake\n"
+                       "/: HTTP/1.1 200 OK; connection 2, use 1, resumed handshake\n",
+                       "https_fetch https.json localhost:%u", nginx.port);
+    /* Without the authority it is nobody's certificate. */
+    server_folder_write(&folder, "https.json", "{\"pools\": {\"web\": {\"manager\": \"%s\"}}}", "tls");
+    example_runner_run(&folder, 0, "pool 'web', endpoint 'localhost:*', open: *certificate*\n",
+                       "https_fetch https.json localhost:%u", nginx.port);
+    server_nginx_kill(&nginx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manager_of_one_s_own),
+        cmocka_unit_test(pages_over_one_tls_connection),
         cmocka_unit_test(what_an_observer_sees),
     };
 
