@@ -20,7 +20,7 @@ struct track {
     void *argument;
 };
 
-static int64_t now_ns(void)
+int64_t race_now(void)
 {
     struct timespec now;
 
@@ -77,13 +77,13 @@ struct race race_run(int threads, int64_t milliseconds, race_work_fn *work, void
         }
     }
     (void)pthread_barrier_wait(&start);
-    began = now_ns();
+    began = race_now();
     (void)nanosleep(&span, NULL);
     atomic_store(&is_over, true);
     for (int i = 0; i < threads; i++) {
         (void)pthread_join(ids[i], NULL);
     }
-    began = now_ns() - began;
+    began = race_now() - began;
     (void)pthread_barrier_destroy(&start);
     return result_of(tracks, threads, began);
 }

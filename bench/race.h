@@ -18,6 +18,9 @@ struct race {
 /* Threads (1 … RACE_THREADS) do the work side by side for a time. Ends the process where a thread cannot be had. */
 struct race race_run(int threads, int64_t milliseconds, race_work_fn *work, void *argument);
 
+/* CLOCK_MONOTONIC, nanoseconds. */
+int64_t race_now(void);
+
 /* The middle one of count values, which are sorted. */
 double race_median(double *values, int count);
 

@@ -32,7 +32,8 @@ endfunction()
 
 # connpool_bench(NAME SOURCES file… [LIBRARIES target…])
 #
-# A benchmark that `./dev bench` runs: benchmarks/NAME, linked to the library as an application is.
+# A benchmark that `./dev bench` runs: benchmarks/NAME, linked to the library as an application is. Its code sees
+# BENCH_PLUGIN_FOLDER (the product's plugins).
 function(connpool_bench name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
@@ -40,6 +41,7 @@ function(connpool_bench name)
   endif()
   add_executable(bench_${name} ${arg_SOURCES})
   target_link_libraries(bench_${name} PRIVATE connpool_flags connpool ${arg_LIBRARIES})
+  target_compile_definitions(bench_${name} PRIVATE BENCH_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/lib/connpool")
   set_target_properties(
     bench_${name}
     PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/benchmarks

@@ -327,9 +327,8 @@ static pid_t parent_of(const char *pid)
     if (file == NULL) {
         return 0;
     }
-    (void)fgets(text, sizeof(text), file);
+    end = fgets(text, sizeof(text), file) == NULL ? NULL : strrchr(text, ')');
     (void)fclose(file);
-    end = strrchr(text, ')');
     return end != NULL && sscanf(end + 1, " %*c %d", &parent) == 1 ? parent : 0;
 }
 
