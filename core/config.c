@@ -416,7 +416,7 @@ static void load_config(const struct connpool_options *options, struct cp_mistak
     } else {
         load_json(&loading, options, json, config);
     }
-    json_decref(json);
+    cp_config_json_free(json);
 }
 
 static bool has_null_manager(const struct connpool_options *options)

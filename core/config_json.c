@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -196,6 +197,30 @@ static json_t *load(const char *text, size_t length, json_error_t *error, struct
     return json;
 }
 
+/* jansson frees without wiping. */
+static void wipe(json_t *json)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    if (json_is_string(json)) {
+        explicit_bzero((void *)(uintptr_t)json_string_value(json), json_string_length(json));
+    }
+    json_object_foreach (json, key, value) {
+        wipe(value);
+    }
+    json_array_foreach (json, i, value) {
+        wipe(value);
+    }
+}
+
+void cp_config_json_free(json_t *json)
+{
+    wipe(json);
+    json_decref(json);
+}
+
 /* jansson 2.14 loses characters of keys, texts and numbers where its buffer cannot grow, and does not say so; what is
  * read twice and is the same was read whole. */
 static json_t *load_twice(const char *text, size_t length, json_error_t *error, struct cp_mistakes *mistakes)
@@ -208,9 +233,9 @@ static json_t *load_twice(const char *text, size_t length, json_error_t *error, 
     }
     again = load(text, length, &ignored, mistakes);
     mistakes->no_memory = mistakes->no_memory || json_equal(json, again) == 0;
-    json_decref(again);
+    cp_config_json_free(again);
     if (mistakes->no_memory) {
-        json_decref(json);
+        cp_config_json_free(json);
         json = NULL;
     }
     return json;
@@ -239,7 +264,7 @@ json_t *cp_config_json_parse(const char *text, size_t length, struct cp_mistakes
         add_json_mistake(mistakes, &error);
     } else if (json != NULL && !json_is_object(json)) {
         cp_mistakes_add(mistakes, NULL, "found %s, expected an object", cp_json_kind(json));
-        json_decref(json);
+        cp_config_json_free(json);
         json = NULL;
     }
     return json;

@@ -14,9 +14,11 @@
 #define CP_CONFIG_LARGEST ((size_t)1024 * 1024)
 #define CP_CONFIG_DEEPEST 16
 
-/* New reference. NULL: mistakes were added, or memory ran out. May wait for the file. */
+/* To be freed with cp_config_json_free. NULL: mistakes were added, or memory ran out. May wait for the file. */
 json_t *cp_config_json_read(const char *path, struct cp_mistakes *mistakes);
-/* New reference. NULL: mistakes were added, or memory ran out. */
+/* To be freed likewise. NULL: mistakes were added, or memory ran out. */
 json_t *cp_config_json_parse(const char *text, size_t length, struct cp_mistakes *mistakes);
+/* Overwrite every text in it, which may be a secret, and free it; nobody else holds a part of it. Accepts NULL. */
+void cp_config_json_free(json_t *json);
 
 #endif

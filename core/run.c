@@ -99,7 +99,9 @@ static int32_t checked(struct connpool_connection *connection, const struct conn
         return misbehaving(connection, ", which means nothing", result);
     }
     connection->fault.text[sizeof(connection->fault.text) - 1] = '\0';
-    connection->fault.error_class = connection->fault.error_class == 0 ? -result : connection->fault.error_class;
+    if (connection->fault.error_class < 1 || connection->fault.error_class > CONNPOOL_ERROR_INTERNAL) {
+        connection->fault.error_class = -result;
+    }
     if (connection->fault.text[0] == '\0') {
         (void)snprintf(connection->fault.text, sizeof(connection->fault.text), "%s (the manager gave no reason)",
                        connpool_error_class_text(-result));

@@ -252,12 +252,13 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_try_acquire(connpool_e
 /*
  * Give the connection back, healthy: it is reset and parked, or closed where it is over its age or uses, or the context
  * is closed. Never fails for the pool's reasons. *lease is emptied. CONNPOOL_STALE: it was released before, nothing
- * happened. A reset begins in the calling thread and, without a collector, is driven to its end here, as are closes
- * that are due: may wait up to reset_timeout + dispose_timeout.
+ * happened; CONNPOOL_FORKED: it is the parent process's, nothing happened. A reset begins in the calling thread and,
+ * without a collector, is driven to its end here, as are closes that are due: may wait up to reset_timeout +
+ * dispose_timeout.
  */
 CONNPOOL_API connpool_status connpool_release(connpool_lease *lease);
 /* Give the connection back broken: it is destroyed without a goodbye. *lease is emptied; it counts as released.
- * CONNPOOL_STALE: it was released before, nothing happened. Does not wait, but for what is due on any release. */
+ * CONNPOOL_STALE, CONNPOOL_FORKED: as above. Does not wait, but for what is due on any release. */
 CONNPOOL_API connpool_status connpool_discard(connpool_lease *lease);
 
 /* Whether the lease still holds its connection (0 or 1). */

@@ -47,6 +47,53 @@ static void test_a_failure_without_a_fault(void **state)
     run_open(test_garbage(-CONNPOOL_ERROR_TRUST), CONNPOOL_ERROR_TRUST);
 }
 
+static int32_t open_with_a_class_of_its_own(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    (void)connection;
+    (void)wait;
+    fault->error_class = 99;
+    return -CONNPOOL_ERROR_REFUSED;
+}
+
+static void destroy_nothing(void *connection)
+{
+    (void)connection;
+}
+
+/* The fault's class means nothing: the step's result says which it is. */
+static void test_a_fault_of_no_class_E16(void **state)
+{
+    static const struct connpool_manager manager = {
+        .magic = CONNPOOL_MANAGER_MAGIC,
+        .abi_major = CONNPOOL_ABI_MAJOR,
+        .abi_minor = CONNPOOL_ABI_MINOR,
+        .size = sizeof(struct connpool_manager),
+        .name = "own-class",
+        .version = "1",
+        .summary = "fails with a class that there is not",
+        .option_stride = sizeof(struct connpool_option),
+        .connection_size = sizeof(struct connpool_head),
+        .open = open_with_a_class_of_its_own,
+        .destroy = destroy_nothing,
+    };
+    static const struct connpool_manager *const managers[] = {&manager};
+    const struct connpool_options options = {
+        .size = sizeof(options),
+        .json = "{\"pools\": {\"p\": {\"manager\": \"own-class\", \"endpoints\": {\"e\": {}}}}}",
+        .managers = managers,
+        .manager_count = 1,
+    };
+    connpool_error error;
+    connpool_lease lease;
+    connpool *context = connpool_open_with(&options, &error);
+
+    (void)state;
+    assert_non_null(context);
+    assert_int_equal(connpool_acquire(connpool_pool_get(context, "p"), "e", 1000, &lease, &error), CONNPOOL_FAILED);
+    assert_int_equal(error.error_class, CONNPOOL_ERROR_REFUSED);
+    assert_int_equal(connpool_close(context, CONNPOOL_WAIT_FOREVER, NULL), CONNPOOL_OK);
+}
+
 static void test_prepare_never_answers_again_E16(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -164,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes_out_of_range_E16),
         cmocka_unit_test(test_again_without_a_wait_E16),
+        cmocka_unit_test(test_a_fault_of_no_class_E16),
         cmocka_unit_test(test_a_failure_without_a_fault),
         cmocka_unit_test(test_prepare_never_answers_again_E16),
         cmocka_unit_test(test_a_blocking_open_never_answers_again_E16),

@@ -18,6 +18,7 @@
 #include <connpool/connpool.h>
 
 #include "complaint.h"
+#include "config_json.h"
 #include "secret.h"
 
 #define SECRET "hunter2"
@@ -276,6 +277,28 @@ static void test_wiped(void **state)
     assert_int_equal(released_with_secret, 0);
 }
 
+static void release_json(void *memory)
+{
+    release(NULL, memory);
+}
+
+/* S20: what the parser made of a literal. Its own buffer holds what it read last, which here is no secret. */
+static void test_a_literal_in_json_is_wiped(void **state)
+{
+    const char *text = "{\"password\": \"" SECRET "\", \"list\": [\"" SECRET "\", {\"again\": \"" SECRET "\"}],"
+                       " \"x-what-is-longer-than-the-secret\": \"and-so-is-this-text-of-no-importance\"}";
+    struct cp_mistakes mistakes = {.count = 0};
+
+    (void)state;
+    released_with_secret = 0;
+    json_set_alloc_funcs(malloc, release_json);
+    cp_config_json_free(cp_config_json_parse(text, strlen(text), &mistakes));
+    cp_config_json_free(NULL);
+    json_set_alloc_funcs(malloc, free);
+    assert_false(cp_mistakes_any(&mistakes));
+    assert_int_equal(released_with_secret, 0);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -380,6 +403,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_equal),
         cmocka_unit_test(test_not_in_core_files),
         cmocka_unit_test(test_wiped),
+        cmocka_unit_test(test_a_literal_in_json_is_wiped),
         cmocka_unit_test(test_a_set_uid_program_reads_no_variable),
     };
 
