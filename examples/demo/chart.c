@@ -58,13 +58,16 @@ static void print_bar(double part, const char *style)
 
 void chart_count(const char *group, const char *name, uint64_t value, uint64_t most, int good)
 {
-    printf("    %-7s%-8s%9llu", group, name, (unsigned long long)value);
+    printf("    %-11s%-8s%9llu", group, name, (unsigned long long)value);
     print_bar(most > 0 ? (double)value / (double)most : 0, good ? GREEN : RED);
 }
 
 void chart_time(const char *group, const char *name, int64_t value, int64_t most, int good)
 {
-    printf("    %-7s%-8s%6.1f %s", group, name, (double)value / 1000, is_utf8 ? "µs" : "us");
+    const char *micro = is_utf8 ? "µs" : "us";
+
+    printf("    %-11s%-8s%6.1f %s", group, name, (double)value / (value < 1000000 ? 1e3 : 1e6),
+           value < 1000000 ? micro : "ms");
     print_bar(most > 0 ? (double)value / (double)most : 0, good ? GREEN : RED);
 }
 

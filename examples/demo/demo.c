@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demo: what a pool does for a program, on two real servers. `./dev demo` starts the servers and runs it as
+ * demo: what a pool does for a program, on real servers. `./dev demo` starts the servers and runs it as
  *
  *     demo CONFIGURATION KILL-COMMAND START-COMMAND
  *
  * where the two commands end and start the web server.
  */
 #include <connpool/connpool.h>
-#include <connpool/tcp.h>
-#include <connpool/unix.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,26 +20,34 @@
 
 #define THREADS         8
 #define REQUESTS        1000 /* of each thread to each server */
+#define REPEATS         100  /* requests in the second part */
 #define SAMPLES         300
+#define SAMPLING        500000000 /* ns, after which it is left at the samples there are */
 #define PHASE           10        /* ticks that the server is up, down, and up again */
 #define PATIENCE        100       /* more ticks for a server that is slow to come back */
 #define TICK            100000000 /* ns */
 #define PAUSE           2000000   /* ns, after a refusal */
 #define ACQUIRE_TIMEOUT 2000      /* ms */
 
-/* One pool, and how to talk to its server. */
+/* One endpoint, and how to talk to its server. */
 struct service {
-    const char *pool, *endpoint;
-    int (*descriptor)(const connpool_lease *lease);
-    int (*request)(int fd);
+    const char *name, *pool, *endpoint;
+    requests_fn *request;
     connpool_endpoint *handle;
 };
 
-static struct service web = {"web", "nginx", connpool_tcp, requests_http, NULL};
-static struct service cache = {"cache", "redis", connpool_unix, requests_redis, NULL};
-static struct service *const services[] = {&web, &cache};
+static struct service services[] = {
+    {"web", "web", "nginx", requests_http, NULL},
+    {"cache", "cache", "redis", requests_redis, NULL},
+    {"https", "secure", "nginx", requests_https, NULL},
+};
 
-/* What the threads of the third part tell. */
+#define SERVICES (sizeof(services) / sizeof(services[0]))
+#define PLAIN    2 /* of them are plain sockets, and have a part of their own */
+
+static struct service *const web = &services[0], *const cache = &services[1];
+
+/* What the threads of the fourth part tell. */
 static atomic_ulong answered, refused, cut;
 static atomic_bool is_over;
 
@@ -62,14 +68,14 @@ static void pause_for(int64_t nanoseconds)
 
 /* All that working with a pool takes: acquire, use, release, or discard what is broken. False: the error of the
  * acquire, or no text where the request was cut off. */
-static bool ask(const struct service *service, connpool_error *error)
+static bool ask(const struct service *service, char answer[REQUESTS_ANSWER_SIZE], connpool_error *error)
 {
     connpool_lease lease;
 
     if (connpool_endpoint_acquire(service->handle, ACQUIRE_TIMEOUT, &lease, error) != CONNPOOL_OK) {
         return false;
     }
-    if (service->request(service->descriptor(&lease)) != 0) {
+    if (service->request(&lease, answer) != 0) {
         (void)connpool_discard(&lease);
         error->text[0] = '\0';
         return false;
@@ -90,12 +96,13 @@ static struct connpool_statistics statistics_of(const struct service *service)
 
 static void *work(void *argument)
 {
+    char answer[REQUESTS_ANSWER_SIZE];
     connpool_error error;
 
     (void)argument;
     for (int i = 0; i < REQUESTS; i++) {
-        (void)ask(&web, &error);
-        (void)ask(&cache, &error);
+        (void)ask(web, answer, &error);
+        (void)ask(cache, answer, &error);
     }
     return NULL;
 }
@@ -117,6 +124,15 @@ static void join_threads(pthread_t threads[THREADS])
     }
 }
 
+/* What an endpoint opened and reused, as bars. */
+static void show_uses(const struct service *service)
+{
+    struct connpool_statistics statistics = statistics_of(service);
+
+    chart_count(service->name, "opened", statistics.opened, statistics.acquired, 0);
+    chart_count("", "reused", statistics.reused, statistics.acquired, 1);
+}
+
 static void show_sharing(void)
 {
     pthread_t threads[THREADS];
@@ -125,16 +141,39 @@ static void show_sharing(void)
     chart_heading(1, "8 threads, 16000 requests, at most 4 connections to each server");
     run_threads(work, threads);
     join_threads(threads);
-    for (size_t i = 0; i < 2; i++) {
-        struct connpool_statistics statistics = statistics_of(services[i]);
-
-        chart_count(services[i]->pool, "opened", statistics.opened, statistics.acquired, 0);
-        chart_count("", "reused", statistics.reused, statistics.acquired, 1);
-    }
+    show_uses(web);
+    show_uses(cache);
     chart_note("done in %.2f seconds", (double)(now() - start) / 1e9);
 }
 
-/* ---- 2: what a new connection costs, and a pooled one ---- */
+/* ---- 2: connections that cost more ---- */
+
+static void fail(const struct service *service, const char *text)
+{
+    (void)fprintf(stderr, "demo: %s: %s\n", service->name, text[0] != '\0' ? text : "cut off");
+    exit(EXIT_FAILURE);
+}
+
+static void show_others(void)
+{
+    char answers[SERVICES][REQUESTS_ANSWER_SIZE];
+    connpool_error error;
+
+    chart_heading(2, "A page over TLS: 100 times");
+    for (size_t i = PLAIN; i < SERVICES; i++) {
+        for (int repeat = 0; repeat < REPEATS; repeat++) {
+            if (!ask(&services[i], answers[i], &error)) {
+                fail(&services[i], error.text);
+            }
+        }
+        show_uses(&services[i]);
+    }
+    for (size_t i = PLAIN; i < SERVICES; i++) {
+        chart_note("%s: %s", services[i].name, answers[i]);
+    }
+}
+
+/* ---- 3: what a new connection costs, and a pooled one ---- */
 
 static int compare(const void *one, const void *other)
 {
@@ -146,55 +185,51 @@ static int compare(const void *one, const void *other)
 /* The median time until a connection is there; drained: where none is idle, so that each acquire has to connect. */
 static int64_t time_acquire(const struct service *service, bool drained)
 {
-    int64_t times[SAMPLES];
+    int64_t times[SAMPLES], begin = now(), start = begin;
     connpool_lease lease;
+    connpool_error error;
     size_t count = 0;
 
-    for (int i = 0; i < SAMPLES; i++) {
-        int64_t start;
-
+    for (; count < SAMPLES && start - begin < SAMPLING; count++) {
         if (drained) {
             connpool_endpoint_drain(service->handle);
         }
         start = now();
-        if (connpool_endpoint_acquire(service->handle, ACQUIRE_TIMEOUT, &lease, NULL) == CONNPOOL_OK) {
-            times[count++] = now() - start;
-            (void)connpool_release(&lease);
+        if (connpool_endpoint_acquire(service->handle, ACQUIRE_TIMEOUT, &lease, &error) != CONNPOOL_OK) {
+            fail(service, error.text);
         }
+        times[count] = now() - start;
+        (void)connpool_release(&lease);
     }
     qsort(times, count, sizeof(times[0]), compare);
-    return count > 0 ? times[count / 2] : 0;
+    return times[count / 2];
 }
 
 static void show_times(void)
 {
-    int64_t opened[2], reused[2], most = 0;
+    chart_heading(3, "The time until a connection is there: a new one, a pooled one");
+    for (size_t i = 0; i < SERVICES; i++) {
+        int64_t opened = time_acquire(&services[i], true);
 
-    chart_heading(2, "The time until a connection is there: a new one, a pooled one");
-    for (size_t i = 0; i < 2; i++) {
-        opened[i] = time_acquire(services[i], true);
-        reused[i] = time_acquire(services[i], false);
-        most = opened[i] > most ? opened[i] : most;
+        chart_time(services[i].name, "connect", opened, opened, 0);
+        chart_time("", "reuse", time_acquire(&services[i], false), opened, 1);
     }
-    for (size_t i = 0; i < 2; i++) {
-        chart_time(services[i]->pool, "connect", opened[i], most, 0);
-        chart_time("", "reuse", reused[i], most, 1);
-    }
-    chart_note("medians of %d, on one machine: over a network, or with a login, connecting takes far longer", SAMPLES);
+    chart_note("medians, each pair on a scale of its own; over a network, connecting takes far longer");
 }
 
-/* ---- 3: a server dies and comes back ---- */
+/* ---- 4: a server dies and comes back ---- */
 
 static char refusal[sizeof(((connpool_error *)NULL)->text)]; /* written by the first thread that is refused */
 static atomic_llong first_answer;                            /* when, after `answered` was set to 0; 0: none yet */
 
 static void *keep_asking(void *argument)
 {
+    char answer[REQUESTS_ANSWER_SIZE];
     connpool_error error;
 
     (void)argument;
     while (!atomic_load(&is_over)) {
-        if (ask(&web, &error)) {
+        if (ask(web, answer, &error)) {
             long long none = 0;
 
             (void)atomic_compare_exchange_strong(&first_answer, &none, now());
@@ -243,7 +278,7 @@ static void show_recovery(const char *kill_command, const char *start_command)
     unsigned long most = 0;
     int64_t started;
 
-    chart_heading(3, "nginx is killed, and started again: requests in each tenth of a second");
+    chart_heading(4, "nginx is killed, and started again: requests in each tenth of a second");
     printf("    ");
     run_threads(keep_asking, threads);
     show_ticks(PHASE, &most);
@@ -266,20 +301,20 @@ static void show_recovery(const char *kill_command, const char *start_command)
                (double)(atomic_load(&first_answer) - started) / 1e6);
 }
 
-/* ---- 4: what the pools counted ---- */
+/* ---- 5: what the pools counted ---- */
 
 static void show_statistics(void)
 {
-    chart_heading(4, "What the pools counted");
-    printf("    %-7s%9s%9s%9s%9s%9s%9s%9s\n", "", "acquired", "reused", "opened", "waited", "failed", "lost", "idle");
-    for (size_t i = 0; i < 2; i++) {
-        struct connpool_statistics s = statistics_of(services[i]);
+    chart_heading(5, "What the pools counted");
+    printf("    %-10s%9s%9s%9s%9s%9s%9s%9s\n", "", "acquired", "reused", "opened", "waited", "failed", "lost", "idle");
+    for (size_t i = 0; i < SERVICES; i++) {
+        struct connpool_statistics s = statistics_of(&services[i]);
         uint64_t lost = s.ended[CONNPOOL_REASON_DEAD] + s.ended[CONNPOOL_REASON_DISCARDED];
 
         const uint64_t counts[] = {
             s.acquired, s.reused, s.opened, s.waited, s.failed, lost, s.idle_base + s.idle_extra};
 
-        printf("    %-7s", services[i]->pool);
+        printf("    %-10s", services[i].name);
         for (size_t column = 0; column < sizeof(counts) / sizeof(counts[0]); column++) {
             printf("%9" PRIu64, counts[column]);
         }
@@ -290,14 +325,13 @@ static void show_statistics(void)
 
 static void get_handles(connpool *context)
 {
-    for (size_t i = 0; i < 2; i++) {
-        connpool_pool *pool = connpool_pool_get(context, services[i]->pool);
+    for (size_t i = 0; i < SERVICES; i++) {
+        connpool_pool *pool = connpool_pool_get(context, services[i].pool);
         connpool_error error = {.text = "no such pool"};
 
         if (pool == NULL ||
-            connpool_endpoint_get(pool, services[i]->endpoint, &services[i]->handle, &error) != CONNPOOL_OK) {
-            (void)fprintf(stderr, "demo: %s: %s\n", services[i]->pool, error.text);
-            exit(EXIT_FAILURE);
+            connpool_endpoint_get(pool, services[i].endpoint, &services[i].handle, &error) != CONNPOOL_OK) {
+            fail(&services[i], error.text);
         }
     }
 }
@@ -307,8 +341,8 @@ static int close_all(connpool *context)
 {
     size_t leased;
 
-    for (size_t i = 0; i < 2; i++) {
-        connpool_endpoint_put(services[i]->handle);
+    for (size_t i = 0; i < SERVICES; i++) {
+        connpool_endpoint_put(services[i].handle);
     }
     if (connpool_close(context, ACQUIRE_TIMEOUT, &leased) != CONNPOOL_OK) {
         (void)fprintf(stderr, "demo: %zu leases are still out\n", leased);
@@ -338,6 +372,7 @@ int main(int argc, char **argv)
     }
     get_handles(context);
     show_sharing();
+    show_others();
     show_times();
     show_recovery(argv[2], argv[3]);
     show_statistics();

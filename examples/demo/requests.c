@@ -2,7 +2,12 @@
 /* requests: see requests.h. */
 #include "requests.h"
 
+#include <connpool/tcp.h>
+#include <connpool/tls.h>
+#include <connpool/unix.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -28,12 +33,31 @@ static int exchange(int fd, const char *request, const char *end)
     return 0;
 }
 
-int requests_http(int fd)
+int requests_http(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE])
 {
-    return exchange(fd, "GET / HTTP/1.1\r\nHost: demo\r\n\r\n", "\r\n\r\nhello\n");
+    (void)snprintf(answer, REQUESTS_ANSWER_SIZE, "a page");
+    return exchange(connpool_tcp(lease), "GET / HTTP/1.1\r\nHost: demo\r\n\r\n", "\r\n\r\nhello\n");
 }
 
-int requests_redis(int fd)
+int requests_redis(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE])
 {
-    return exchange(fd, "INCR visits\r\n", "\r\n");
+    (void)snprintf(answer, REQUESTS_ANSWER_SIZE, "a number");
+    return exchange(connpool_unix(lease), "INCR visits\r\n", "\r\n");
+}
+
+/* nginx sends so short an answer in one record. */
+int requests_https(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE])
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: demo\r\n\r\n";
+    SSL *ssl = connpool_tls(lease);
+    char page[1024];
+    size_t length;
+
+    if (SSL_write_ex(ssl, request, sizeof(request) - 1, &length) != 1 ||
+        SSL_read_ex(ssl, page, sizeof(page) - 1, &length) != 1) {
+        return -1;
+    }
+    page[length] = '\0';
+    (void)snprintf(answer, REQUESTS_ANSWER_SIZE, "a page over %s", SSL_get_version(ssl));
+    return strstr(page, "\r\n\r\nhello\n") != NULL ? 0 : -1;
 }
