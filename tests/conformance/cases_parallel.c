@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* cases_parallel: a thousand opens at once in one loop, or as many as the server permits. (failures.md 2.0) */
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "cases.h"
+#include "run.h"
+#include "stage.h"
+
+#define MOST_OPENS 1000
+/* For one connection: its socket, a second one while it is dialled, the stage's eventfd. */
+#define DESCRIPTORS_EACH 3
+#define DESCRIPTORS_MORE 100
+
+static size_t permitted(const struct conform_subject *subject)
+{
+    struct rlimit limit;
+    size_t count = subject->connections < MOST_OPENS ? subject->connections : MOST_OPENS;
+
+    CONFORM(getrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit of descriptors cannot be read");
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < count * DESCRIPTORS_EACH + DESCRIPTORS_MORE) {
+        count = (limit.rlim_max - DESCRIPTORS_MORE) / DESCRIPTORS_EACH;
+    }
+    return count;
+}
+
+static void all(struct stage_connection *connections, size_t count, enum cp_kind kind)
+{
+    conform_at("%s of %zu at once", cp_run_name(kind), count);
+    stage_drive_all(connections, count, kind, 0);
+    for (size_t i = 0; i < count; i++) {
+        CONFORM(connections[i].result >= 0, "%s of connection %zu of %zu failed: %s", cp_run_name(kind), i + 1, count,
+                connections[i].fault.text);
+    }
+}
+
+void case_parallel_opens(const struct conform_subject *subject)
+{
+    size_t count = permitted(subject), before, after;
+    struct stage_connection *connections = calloc(count, sizeof(*connections));
+    struct stage stage;
+
+    CONFORM(connections != NULL, "out of memory");
+    stage_open(&stage, subject, NULL, NULL);
+    stage_must_open(&stage, &connections[0]);
+    stage_destroy(&connections[0]);
+    before = stage_count_descriptors();
+    for (size_t i = 0; i < count; i++) {
+        stage_connect(&stage, &connections[i]);
+    }
+    all(connections, count, CP_OPEN);
+    all(connections, count, CP_PREPARE);
+    all(connections, count, CP_CHECK);
+    all(connections, count / 2, CP_CLOSE);
+    for (size_t i = 0; i < count; i++) {
+        stage_destroy(&connections[i]);
+    }
+    after = stage_count_descriptors();
+    CONFORM(after == before, "%zu descriptors before, %zu after", before, after);
+    stage_close(&stage);
+    free(connections);
+}

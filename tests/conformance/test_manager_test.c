@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The conformance suite for the test manager, whose other end is itself, with an operation that waits in each way. */
+#include "test_manager.h"
+
+#include "conform.h"
+
+static const char *complaint(void)
+{
+    return test_manager_breaches() == 0 ? NULL : "the test manager found a rule of the ABI broken from its side";
+}
+
+static const struct connpool_manager *test;
+
+/* The test manager allows no acquire for a loop, for there is none yet; a stage makes its prepare nevertheless. */
+static int32_t prepare(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    wait->flags &= ~CONNPOOL_WAIT_FOR_LOOP;
+    return test->prepare(connection, wait, fault);
+}
+
+int main(void)
+{
+    static const char *const skipped[] = {"unchanged",    "steps_are_short_silent", "lost",      "mute",
+                                          "peer_refuses", "peer_silent",            "peer_full", "peer_ends",
+                                          "peer_resets",  "peer_garbled",           "pool_lost", NULL};
+    struct connpool_manager table;
+    uint32_t count;
+    struct conform_subject subject = {
+        .manager = "test",
+        .endpoint = "{\"name\": \"x\"}",
+        .native = TEST_CONNECTION_TYPE,
+        .connections = 1000,
+        .skipped = skipped,
+        .complaint = complaint,
+    };
+
+    test = test_manager_tables(&count)[0];
+    table = *test;
+    table.prepare = prepare;
+    subject.table = &table;
+    test_manager_reset();
+    test_manager_record(false);
+    test_manager_set(TEST_OPEN, test_slow(5000000));
+    test_manager_set(TEST_CHECK, test_slow(1000000));
+    test_manager_set(TEST_RESET, test_slow(1000000));
+    test_manager_set(TEST_CLOSE, test_slow(1000000));
+    return conform_test("test manager", &subject);
+}
