@@ -31,6 +31,7 @@ const struct conform_case conform_cases[] = {
     {"idle", case_idle, 30},
     {"lost", case_lost, 30},
     {"mute", case_mute, 30},
+    {"faults", case_faults, 30},
     {"peer_refuses", case_peer_refuses, 30},
     {"peer_silent", case_peer_silent, 30},
     {"peer_full", case_peer_full, 30},

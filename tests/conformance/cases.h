@@ -21,7 +21,8 @@ conform_case_fn case_steps_are_short, case_steps_are_short_silent;
 conform_case_fn case_descriptors_told, case_descriptors_returned, case_native, case_handles, case_idle, case_lost,
     case_mute;
 /* cases_peer.c */
-conform_case_fn case_peer_refuses, case_peer_silent, case_peer_full, case_peer_ends, case_peer_resets, case_peer_garbled;
+conform_case_fn case_peer_refuses, case_peer_silent, case_peer_full, case_peer_ends, case_peer_resets,
+    case_peer_garbled, case_faults;
 /* cases_pool.c */
 conform_case_fn case_pool_life, case_pool_threads, case_pool_lost, case_fork;
 /* cases_parallel.c */

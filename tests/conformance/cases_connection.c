@@ -47,8 +47,8 @@ static int32_t ask(const struct stage_connection *connection, int32_t *told)
     CONFORM(count >= 0 && count <= MOST_DESCRIPTORS, "descriptors: tells of %d", count);
     for (int32_t i = 0; i < count; i++) {
         CONFORM(fcntl(told[i], F_GETFD) >= 0, "descriptors: %d is not open", told[i]);
-        CONFORM(!is_anonymous(told[i]), "descriptors: %d is neither a socket nor a file: a forked child would close others",
-                told[i]);
+        CONFORM(!is_anonymous(told[i]),
+                "descriptors: %d is neither a socket nor a file: a forked child would close others", told[i]);
     }
     return count;
 }
@@ -73,7 +73,7 @@ void case_descriptors_told(const struct conform_subject *subject)
     int32_t count = 0;
     uint32_t ready = 0;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     stage_must_open(&stage, &connection);
     stage_destroy(&connection);
     stage_connect(&stage, &connection);
@@ -107,7 +107,7 @@ static void whole_use(const struct conform_subject *subject)
     struct stage_connection connection;
     struct stage stage;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     for (int i = 0; i < 3; i++) {
         stage_must_open(&stage, &connection);
         stage_must(&connection, CP_PREPARE, 0);
@@ -142,7 +142,7 @@ void case_native(const struct conform_subject *subject)
     void *out = &connection, *again = NULL;
     struct stage stage;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     stage_must_open(&stage, &connection);
     stage_must(&connection, CP_PREPARE, 0);
     CONFORM(stage.manager->native(connection.state, "nothing.of.the.kind/1", &out) == -CONNPOOL_ERROR_UNSUPPORTED,
@@ -180,7 +180,7 @@ void case_handles(const struct conform_subject *subject)
     struct stage_connection connection;
     struct stage stage;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     stage_must_open(&stage, &connection);
     for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
         stage_must(&connection, CP_PREPARE, flags[i]);
@@ -203,7 +203,7 @@ void case_idle(const struct conform_subject *subject)
     struct stage stage;
     uint32_t ready = 0;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     stage_must_open(&stage, &connection);
     stage_must(&connection, CP_PREPARE, 0);
     stage_must(&connection, CP_RESET, 0);
@@ -281,7 +281,7 @@ void case_lost(const struct conform_subject *subject)
     struct stage stage;
 
     (void)sigaction(SIGPIPE, &by_default, NULL);
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         stage_must_open(&stage, &connection);
         stage_must(&connection, CP_PREPARE, i % 2 == 0 ? 0 : CONNPOOL_WAIT_FOR_LOOP);
@@ -330,7 +330,7 @@ void case_mute(const struct conform_subject *subject)
     struct stage stage;
     int32_t result;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         stage_must_open(&stage, &connection);
         stage_must(&connection, CP_PREPARE, 0);
@@ -338,8 +338,8 @@ void case_mute(const struct conform_subject *subject)
             stage_destroy(&connection);
             break;
         }
-        result = stage_is_blocking(&stage, kinds[i]) ? CONNPOOL_STEP_AGAIN
-                                                     : stage_drive_for(&connection, kinds[i], 0, 100);
+        result =
+            stage_is_blocking(&stage, kinds[i]) ? CONNPOOL_STEP_AGAIN : stage_drive_for(&connection, kinds[i], 0, 100);
         CONFORM(kinds[i] != CP_CHECK || !stage_has(&stage, CP_CHECK) || result != CONNPOOL_STEP_DONE,
                 "check was done, and nothing had come back from the peer");
         conform_at("destroy of a connection whose peer is silent");

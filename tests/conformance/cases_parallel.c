@@ -43,7 +43,7 @@ void case_parallel_opens(const struct conform_subject *subject)
     struct stage stage;
 
     CONFORM(connections != NULL, "out of memory");
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     stage_must_open(&stage, &connections[0]);
     stage_destroy(&connections[0]);
     before = stage_count_descriptors();

@@ -101,6 +101,28 @@ void case_peer_resets(const struct conform_subject *subject)
     (void)face(subject, PEER_RESETS);
 }
 
+/* Opened by hand, each failure has a class, a scope, and a sentence that says why. */
+void case_faults(const struct conform_subject *subject)
+{
+    static const enum peer_kind kinds[] = {PEER_REFUSES, PEER_ENDS, PEER_RESETS, PEER_GARBLED};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct stage_connection connection;
+        struct stage stage;
+        struct peer peer;
+        int32_t result;
+
+        peer_open(&peer, subject, kinds[i]);
+        stage_open(&stage, subject, peer_endpoint(&peer, subject));
+        stage_connect(&stage, &connection);
+        result = stage_drive(&connection, CP_OPEN, 0);
+        CONFORM(kinds[i] != PEER_REFUSES || result == -CONNPOOL_ERROR_REFUSED,
+                "open answered %d where nobody listens, expected the class refused", result);
+        stage_destroy(&connection);
+        stage_close(&stage);
+    }
+}
+
 void case_peer_garbled(const struct conform_subject *subject)
 {
     (void)face(subject, PEER_GARBLED);

@@ -13,8 +13,7 @@
 #include "setting.h"
 #include "stage.h"
 
-#define KEYS                                                                                                           \
-    "{\"min_idle\": 2, \"max_size\": 3, \"check_after\": 0, \"check_timeout\": 10, \"lifetime_jitter\": 0}"
+#define KEYS "{\"min_idle\": 2, \"max_size\": 3, \"check_after\": 0, \"check_timeout\": 10, \"lifetime_jitter\": 0}"
 
 static void use_pool(const struct conform_subject *subject)
 {
@@ -39,12 +38,13 @@ static void use_pool(const struct conform_subject *subject)
     CONFORM(connpool_discard(&second) == CONNPOOL_OK, "a lease could not be discarded");
     setting_release(&first);
     statistics = setting_statistics(&setting);
-    CONFORM(statistics.opened == 2 && statistics.acquired == 3 && statistics.reused == 1 &&
-                statistics.ended[CONNPOOL_REASON_DISCARDED] == 1 && statistics.failed == 0,
-            "of 2 connections and 3 leases the statistics count %llu and %llu, %llu reused, %llu discarded, %llu failed",
-            (unsigned long long)statistics.opened, (unsigned long long)statistics.acquired,
-            (unsigned long long)statistics.reused,
-            (unsigned long long)statistics.ended[CONNPOOL_REASON_DISCARDED], (unsigned long long)statistics.failed);
+    CONFORM(
+        statistics.opened == 2 && statistics.acquired == 3 && statistics.reused == 1 &&
+            statistics.ended[CONNPOOL_REASON_DISCARDED] == 1 && statistics.failed == 0,
+        "of 2 connections and 3 leases the statistics count %llu and %llu, %llu reused, %llu discarded, %llu failed",
+        (unsigned long long)statistics.opened, (unsigned long long)statistics.acquired,
+        (unsigned long long)statistics.reused, (unsigned long long)statistics.ended[CONNPOOL_REASON_DISCARDED],
+        (unsigned long long)statistics.failed);
     setting_close(&setting);
 }
 

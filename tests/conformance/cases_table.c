@@ -84,9 +84,14 @@ static int32_t take_anything(void *context, const char *option, const char *star
 void case_parse_endpoint(const struct conform_subject *subject)
 {
     static const char *const texts[] = {
-        "", " ", ":", "::", ":::::::::", "[", "]", "[]", "[]:", "[::1", "[::1]", "[::1]:", "[::1]:x", "x:", ":1", "x:-1",
-        "x:0", "x:99999999999999999999999", "@", "a@", "@b", "a@b", "a:b@c:d@e", "/", "//", "x?", "x?y", "x?y=", "=", "%",
-        "%00", "%zz", "\xff\xfe", "\n", "x\ny", "'", "\"", "\\", "host=x", "unix:", "postgres://", "ssh://u@h:1/", "!",
+        "",        " ",   ":",        "::",    ":::::::::",   "[",
+        "]",       "[]",  "[]:",      "[::1",  "[::1]",       "[::1]:",
+        "[::1]:x", "x:",  ":1",       "x:-1",  "x:0",         "x:99999999999999999999999",
+        "@",       "a@",  "@b",       "a@b",   "a:b@c:d@e",   "/",
+        "//",      "x?",  "x?y",      "x?y=",  "=",           "%",
+        "%00",     "%zz", "\xff\xfe", "\n",    "x\ny",        "'",
+        "\"",      "\\",  "host=x",   "unix:", "postgres://", "ssh://u@h:1/",
+        "!",
     };
     const struct connpool_manager *manager = stage_manager(subject);
     static char longest[100001];

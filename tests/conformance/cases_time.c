@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cases_time: a step takes less than a millisecond unless its operation is marked as blocking. What is measured does not
- * depend on what else the machine does: the CPU time of the thread, and the time for which it gave the CPU away of its
- * own will (a thread that is pushed aside does not). Of several lives the best counts, so a single late wake-up is none
- * of the manager's.
+ * cases_time: a step takes less than a millisecond unless its operation is marked as blocking. What is measured does
+ * not depend on what else the machine does: the CPU time of the thread, and the time for which it gave the CPU away of
+ * its own will (a thread that is pushed aside does not). Of several lives the best counts, so a single late wake-up is
+ * none of the manager's.
  */
 #include "cases.h"
 #include "clock.h"
@@ -70,7 +70,7 @@ void case_steps_are_short(const struct conform_subject *subject)
 {
     struct stage stage;
 
-    stage_open(&stage, subject, NULL, NULL);
+    stage_open(&stage, subject, NULL);
     measure(&stage, whole_life);
     stage_close(&stage);
 }
@@ -81,7 +81,7 @@ void case_steps_are_short_silent(const struct conform_subject *subject)
     struct peer peer;
 
     peer_open(&peer, subject, PEER_SILENT);
-    stage_open(&stage, subject, NULL, peer_endpoint(&peer, subject));
+    stage_open(&stage, subject, peer_endpoint(&peer, subject));
     measure(&stage, silent_open);
     stage_close(&stage);
 }

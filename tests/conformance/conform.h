@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * conform: the conformance suite. What every manager must do and must not do (manager.h, plugin-abi.md), asked of any
- * manager by the same cases. A case knows a manager by its table, a configuration that leads to a real server that runs,
- * and the names of the options that say where that server is; nothing of its protocol.
+ * manager by the same cases. A case knows a manager by its table, a configuration that leads to a real server that
+ * runs, and the names of the options that say where that server is; nothing of its protocol.
  *
  * Each case runs in a child process with a time limit, so that one that hangs, crashes or breaks the process is a
  * failure of that case alone.
@@ -55,7 +55,8 @@ enum conform_verdict { CONFORM_PASSED, CONFORM_FAILED, CONFORM_SKIPPED };
 
 struct conform_result {
     enum conform_verdict verdict;
-    char text[600]; /* failed: what was expected and found, or where it hung or crashed; skipped: why */
+    char text[600];    /* failed: what was expected and found, or where it hung or crashed; skipped: why */
+    char output[8192]; /* the beginning of what was written to stdout and stderr: a manager writes nothing there */
 };
 
 /* Run a case in a child process; waits for its end, at most its limit. The caller's servers must not be threads of this

@@ -32,7 +32,8 @@ struct setting {
 void setting_open(struct setting *setting, const struct conform_subject *subject, json_t *endpoint, const char *keys);
 /* Close it; fails the case unless all is gone in time. */
 void setting_close(struct setting *setting);
-/* Check the configuration by the public API (connpool_check): the first mistake, "" for none; lives until the next call. */
+/* Check the configuration by the public API (connpool_check): the first mistake, "" for none; lives until the next
+ * call. */
 const char *setting_mistake(const struct conform_subject *subject, json_t *options, json_t *endpoint);
 
 /* The subject's configuration as understood: text for connpool_text_free. */

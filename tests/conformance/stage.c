@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "plugin.h"
+#include "setting.h"
 #include "token.h"
 
 static const struct cp_log no_log;
@@ -34,28 +35,17 @@ const struct connpool_manager *stage_manager(const struct conform_subject *subje
     return manager;
 }
 
-static json_t *parsed(const char *text)
-{
-    json_error_t error;
-    json_t *json = json_loads(text == NULL ? "{}" : text, 0, &error);
-
-    CONFORM(json != NULL, "the subject's options are no JSON: %s", error.text);
-    return json;
-}
-
-static struct cp_option_block *resolve(const struct stage *stage, const json_t *options, const json_t *endpoint)
+/* Takes the objects over. */
+static struct cp_option_block *resolve(const struct stage *stage, json_t *options, json_t *endpoint)
 {
     const struct cp_option_source source = {.folder = "/"};
     struct cp_mistakes mistakes = {.origin = "subject"};
-    json_t *own_options = parsed(stage->subject->options), *own_endpoint = parsed(stage->subject->endpoint);
     struct cp_option_block *block;
 
-    block =
-        cp_options_resolve(stage->manager, options == NULL ? own_options : options, "/options",
-                           endpoint == NULL ? own_endpoint : endpoint, "/endpoint", true, &source, &mistakes);
+    block = cp_options_resolve(stage->manager, options, "/options", endpoint, "/endpoint", true, &source, &mistakes);
     CONFORM(block != NULL, "%s", mistakes.first);
-    json_decref(own_options);
-    json_decref(own_endpoint);
+    json_decref(options);
+    json_decref(endpoint);
     return block;
 }
 
@@ -83,17 +73,17 @@ int64_t stage_now(const struct stage *stage)
     return cp_clock_precise(&stage->clock);
 }
 
-void stage_open(struct stage *stage, const struct conform_subject *subject, const json_t *options,
-                const json_t *endpoint)
+void stage_open(struct stage *stage, const struct conform_subject *subject, json_t *endpoint)
 {
     struct connpool_fault fault;
 
     *stage = (struct stage){.subject = subject, .manager = stage_manager(subject)};
-    stage->clock.replaced = (struct connpool_clock){.size = sizeof(struct connpool_clock), .argument = stage, .now = read_clock};
+    stage->clock.replaced =
+        (struct connpool_clock){.size = sizeof(struct connpool_clock), .argument = stage, .now = read_clock};
     stage->services = cp_services_new(&stage->clock, &no_log, 2, 2);
     CONFORM(stage->services != NULL, "out of memory");
     cp_host_init(&stage->host, stage->services);
-    stage->options = resolve(stage, options, endpoint);
+    stage->options = resolve(stage, setting_options(subject), endpoint == NULL ? setting_endpoint(subject) : endpoint);
     cp_fault_init(&fault);
     if (stage->manager->pool_size > 0) {
         stage->pool = new_state(stage, stage->manager->pool_size, NULL);

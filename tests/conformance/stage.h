@@ -27,9 +27,9 @@ struct stage {
     struct connpool_head *pool; /* NULL: the manager has none */
     struct connpool_head *endpoint;
     /* What drive does, set by the case: */
-    bool hops;     /* each step in a thread of its own */
-    bool is_early; /* each step is made twice more at once, before anything can be ready */
-    bool is_late;  /* ten seconds pass before each step */
+    bool hops;         /* each step in a thread of its own */
+    bool is_early;     /* each step is made twice more at once, before anything can be ready */
+    bool is_late;      /* ten seconds pass before each step */
     atomic_llong lead; /* how far the stage's clock is before the system's, ns */
     struct cp_clock clock;
     /* What it saw: */
@@ -62,9 +62,8 @@ int64_t stage_now(const struct stage *stage);
 /* The subject's manager, loaded; the case fails where that is refused. Lives for ever. */
 const struct connpool_manager *stage_manager(const struct conform_subject *subject);
 
-/* Open a stage with these objects of options (borrowed), NULL: the subject's. Fails the case where a part refuses. */
-void stage_open(struct stage *stage, const struct conform_subject *subject, const json_t *options,
-                const json_t *endpoint);
+/* Open a stage with this endpoint object (taken over; NULL: the subject's). Fails the case where a part refuses. */
+void stage_open(struct stage *stage, const struct conform_subject *subject, json_t *endpoint);
 /* All connections must have been destroyed. */
 void stage_close(struct stage *stage);
 

@@ -118,8 +118,8 @@ static void measure(struct stage_connection *connection, const struct usage *bef
     int64_t blocked = after.given_away > before->given_away ? after.wall - before->wall - cpu : 0;
 
     if (cpu > stage->longest_cpu || blocked > stage->longest_blocked) {
-        (void)snprintf(stage->longest_name, sizeof(stage->longest_name), "%s, step %u",
-                       cp_run_name(connection->kind), connection->steps);
+        (void)snprintf(stage->longest_name, sizeof(stage->longest_name), "%s, step %u", cp_run_name(connection->kind),
+                       connection->steps);
     }
     stage->longest_cpu = cpu > stage->longest_cpu ? cpu : stage->longest_cpu;
     stage->longest_blocked = blocked > stage->longest_blocked ? blocked : stage->longest_blocked;
@@ -260,8 +260,7 @@ bool stage_drive_some(struct stage_connection *connection, enum cp_kind kind, ui
         if (connection->stage->is_early) {
             result = step_early(connection, result);
         }
-        if (result != CONNPOOL_STEP_AGAIN ||
-            (kind == CP_IDLE && (connection->wait.flags & CONNPOOL_WAIT_BUSY) == 0)) {
+        if (result != CONNPOOL_STEP_AGAIN || (kind == CP_IDLE && (connection->wait.flags & CONNPOOL_WAIT_BUSY) == 0)) {
             return true;
         }
         if (made + 1 < steps) {

@@ -20,9 +20,19 @@ static int32_t prepare(void *connection, struct connpool_wait *wait, struct conn
 
 int main(void)
 {
-    static const char *const skipped[] = {"unchanged",    "steps_are_short_silent", "lost",      "mute",
-                                          "peer_refuses", "peer_silent",            "peer_full", "peer_ends",
-                                          "peer_resets",  "peer_garbled",           "pool_lost", NULL};
+    static const char *const skipped[] = {"unchanged",
+                                          "steps_are_short_silent",
+                                          "lost",
+                                          "mute",
+                                          "peer_refuses",
+                                          "peer_silent",
+                                          "peer_full",
+                                          "peer_ends",
+                                          "peer_resets",
+                                          "peer_garbled",
+                                          "pool_lost",
+                                          "faults",
+                                          NULL};
     struct connpool_manager table;
     uint32_t count;
     struct conform_subject subject = {
