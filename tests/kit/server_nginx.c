@@ -60,6 +60,7 @@ static void write_configuration(const struct server_nginx *nginx, unsigned idle_
                         "    listen 127.0.0.1:%u%s;\n"
                         "    listen [::1]:%u%s;\n"
                         "%s"
+                        "    location /echo/ { return 200 \"$uri\\n\"; }\n"
                         "    location / { return 200 \"$connection $connection_requests\\n\"; }\n"
                         "  }\n"
                         "}\n",

@@ -2,7 +2,7 @@
 /*
  * server_nginx: an nginx of the test's own on loopback, IPv4 and IPv6 on one port, over TCP or TLS. It answers every
  * request with one line, "CONNECTION REQUEST": a number for each connection it ever had, and the how-manieth request on
- * it this is.
+ * it this is; but one under /echo/ with the path that was asked for.
  */
 #ifndef SERVER_NGINX_H
 #define SERVER_NGINX_H
