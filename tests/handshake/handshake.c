@@ -37,13 +37,12 @@ struct walk;
 
 struct worker {
     struct walk *walk;
-    unsigned number;
     struct server_proxy proxy;
     struct virtual_clock clock;
     connpool *context;
     connpool_pool *pool;
     bool has_collector;
-    pthread_t thread, watcher;
+    pthread_t thread;
     atomic_bool is_over;
     _Atomic unsigned awaited; /* the fault, counted by the proxy, that the acquire at hand is to meet; 0: none */
     unsigned heard;           /* sleeps of the acquire since that came */
@@ -157,14 +156,15 @@ static void about_to_sleep(void *argument, int64_t until)
 static void *watch(void *argument)
 {
     struct worker *worker = argument;
+    unsigned seen = 0;
 
     while (!atomic_load(&worker->is_over)) {
-        unsigned faults = server_proxy_counts(&worker->proxy).faults;
+        bool has_come = server_proxy_wait_faults(&worker->proxy, seen + 1, LOOK_MS);
 
-        if (server_proxy_wait_faults(&worker->proxy, faults + 1, LOOK_MS)) {
+        seen = server_proxy_counts(&worker->proxy).faults;
+        /* Of a trickle, the last byte may be what came. */
+        if (has_come || worker->walk->fault == SERVER_PROXY_TRICKLE) {
             connpool_clock_moved(worker->context);
-        } else if (worker->walk->fault == SERVER_PROXY_TRICKLE) {
-            connpool_clock_moved(worker->context); /* the last byte was trickled */
         }
     }
     return NULL;
@@ -172,7 +172,8 @@ static void *watch(void *argument)
 
 /* ---- One context ---- */
 
-static void open_context(struct worker *worker, bool has_real_clock)
+/* Its clock is the calling thread's. False: error says why. */
+static bool open_context(struct worker *worker, bool has_real_clock, connpool_error *error)
 {
     static char plugin_folder[] = CONNPOOL_TEST_PLUGIN_FOLDER;
     char *const folders[] = {plugin_folder, NULL};
@@ -182,7 +183,6 @@ static void open_context(struct worker *worker, bool has_real_clock)
     char json[4096];
     struct connpool_options options = {
         .size = sizeof(options), .flags = CONNPOOL_OPEN_TRUST_ANY_OWNER, .json = json, .plugin_path = folders};
-    connpool_error error = {.text = ""};
 
     virtual_clock_init(&worker->clock);
     atomic_store(&worker->clock.is_manual, true);
@@ -193,12 +193,13 @@ static void open_context(struct worker *worker, bool has_real_clock)
                    "{\"pools\": {\"p\": {\"manager\": \"%s\", \"max_size\": 1, \"background_collector\": %s,"
                    " \"connect_timeout\": %d%s}}}",
                    handshake->manager, worker->has_collector ? "true" : "false", CONNECT_S, keys);
-    worker->context = connpool_open_with(&options, &error);
+    worker->context = connpool_open_with(&options, error);
     if (worker->context == NULL) {
-        fail_msg("open: %s", error.text);
+        return false;
     }
     worker->pool = connpool_pool_at(worker->context, 0);
     worker->clock.context = has_real_clock ? NULL : worker->context;
+    return true;
 }
 
 static void set_rule(struct worker *worker, enum server_proxy_fault fault, enum server_proxy_side side, size_t after)
@@ -324,21 +325,35 @@ static bool next_byte(struct walk *walk, size_t *byte)
     return is_left;
 }
 
-static void *work(void *argument)
+static void walk_on(struct worker *worker)
 {
-    struct worker *worker = argument;
     struct walk *walk = worker->walk;
     unsigned count = 0;
     size_t byte = 0;
     bool goes_on = true;
 
-    worker->clock.owner = pthread_self();
     virtual_clock_on_sleep(&worker->clock, about_to_sleep, worker);
     while (goes_on && next_byte(walk, &byte)) {
         goes_on = try_byte(worker, byte) && (++count % HEALTHY_EVERY != 0 || try_healthy(worker, byte));
     }
     if (goes_on) {
         (void)try_healthy(worker, byte);
+    }
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct walk *walk = worker->walk;
+    connpool_error error = {.text = ""};
+    pthread_t watcher;
+
+    if (!open_context(worker, false, &error)) {
+        (void)fail_at(walk, 0, "open: %s", error.text);
+    } else if (pthread_create(&watcher, NULL, watch, worker) == 0) {
+        walk_on(worker);
+        atomic_store(&worker->is_over, true);
+        (void)pthread_join(watcher, NULL);
     }
     (void)pthread_mutex_lock(&walk->lock);
     walk->running--;
@@ -373,19 +388,14 @@ static void start_worker(struct walk *walk, unsigned number)
     struct worker *worker = &walk->workers[number];
 
     worker->walk = walk;
-    worker->number = number;
     worker->has_collector = number % 2 == 1;
     server_proxy_start(&worker->proxy, walk->handshake->target);
-    open_context(worker, false);
-    assert_int_equal(pthread_create(&worker->watcher, NULL, watch, worker), 0);
     assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
 }
 
 static void end_worker(struct worker *worker)
 {
     (void)pthread_join(worker->thread, NULL);
-    atomic_store(&worker->is_over, true);
-    (void)pthread_join(worker->watcher, NULL);
     assert_int_equal(connpool_close(worker->context, SETTLE_MS, NULL), CONNPOOL_OK);
     server_proxy_await_open(&worker->proxy, 0);
     server_proxy_stop(&worker->proxy);
@@ -451,11 +461,14 @@ void handshake_walk(const struct handshake *handshake, enum server_proxy_fault f
 static void open_real(struct walk *walk, const struct handshake *handshake)
 {
     struct worker *worker = &walk->workers[0];
+    connpool_error error = {.text = ""};
 
     init_walk(walk, handshake);
     worker->walk = walk;
     server_proxy_start(&worker->proxy, handshake->target);
-    open_context(worker, true);
+    if (!open_context(worker, true, &error)) {
+        fail_msg("open: %s", error.text);
+    }
 }
 
 static void close_real(struct walk *walk)
