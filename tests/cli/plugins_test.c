@@ -22,8 +22,8 @@ static void a_folder_is_listed_in_order(void **state)
     assert_int_equal(result.code, 0);
     command_assert_matches(result.output, CONNPOOL_TEST_PLUGIN_FOLDER
                            "\n"
-                           "  tcp              [0-9]*.[0-9]*.[0-9]*  connpool_tcp.so              [a-z]*\n"
-                           "  unix             [0-9]*.[0-9]*.[0-9]*  connpool_unix.so             [a-z]*\n");
+                           "*  tcp              [0-9]*.[0-9]*.[0-9]*  connpool_tcp.so              [a-z]*\n"
+                           "*  unix             [0-9]*.[0-9]*.[0-9]*  connpool_unix.so             [a-z]*\n");
     assert_string_equal(result.errors, "");
 }
 
@@ -48,7 +48,7 @@ static void the_search_path_is_listed_in_its_order(void **state)
         COMMAND_ARGUMENTS("plugins", "--trust-any-owner", "--plugin-path=" CONNPOOL_TEST_TEST_PLUGIN_FOLDER "/cli"));
     command_assert_matches(result.output, CONNPOOL_TEST_TEST_PLUGIN_FOLDER
                            "/cli\n  every            1 *\n"
-                           "/no/such\n  (no such folder)\n" CONNPOOL_TEST_PLUGIN_FOLDER "\n  tcp *\n  unix *\n/*\n*");
+                           "/no/such\n  (no such folder)\n" CONNPOOL_TEST_PLUGIN_FOLDER "\n*  tcp *\n*  unix *\n/*\n*");
 }
 
 static void a_folder_without_plugins_says_so(void **state)
