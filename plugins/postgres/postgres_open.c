@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * postgres_open: resolve, connect, log in, run the statements.
+ *
+ * libpq must be asked to go on only when what it waited for has come, and may be on another socket each time, even one
+ * with the same number. What it says of a failure is text in some language; so what can be seen is looked at first, by
+ * a peek at the socket, and SQLSTATEs are read from its verbose texts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../common/fault.h"
+#include "postgres.h"
+#include "postgres_command.h"
+#include "postgres_conninfo.h"
+#include "postgres_fault.h"
+#include "postgres_notice.h"
+
+#define RETRY_INTERVAL                                                                                                 \
+    INT64_C(10000000) /* 10 ms: a listening Unix socket with a full queue answers nothing to wait for */
+#define TRICKLE_WAIT   INT64_C(5000000) /* 5 ms: a message that has come in part */
+#define PEEK_SIZE      4096
+#define MESSAGE_HEAD   5 /* a type's letter and four bytes of length */
+#define AUTH_CLEARTEXT 3 /* of AuthenticationCleartextPassword (PostgreSQL's manual, message formats) */
+#define CRL_HEAD       "-----BEGIN X509 CRL-----"
+
+/* ---- Before it ---- */
+
+/* libpq ignores a revocation list that it cannot read, and then nothing is revoked. */
+static int32_t check_crl(const struct postgres_options *options, struct connpool_fault *fault)
+{
+    char head[8192];
+    ssize_t length;
+    int fd;
+
+    if (options->sslcrl == NULL) {
+        return 0;
+    }
+    fd = open(options->sslcrl, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    length = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    if (length < 0) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, errno, "sslcrl: cannot read the file: %s",
+                          strerror(errno));
+    }
+    head[length] = '\0';
+    if (strstr(head, CRL_HEAD) == NULL) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
+                          "sslcrl: expected a file that begins with a revocation list in PEM form");
+    }
+    return 0;
+}
+
+static int32_t wait_for(const struct postgres *postgres, struct connpool_wait *wait)
+{
+    wait->fd = PQsocket(postgres->pg);
+    wait->events = postgres->events;
+    return CONNPOOL_STEP_AGAIN;
+}
+
+/* ---- Connecting ---- */
+
+static int32_t begin(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    const struct postgres_options *options = postgres->head.options;
+    const struct postgres_conninfo_target target = {postgres->hosts.names.data, postgres->hosts.addresses.data,
+                                                    postgres->hosts.ports.data};
+    const struct postgres_sight sight = {.is_starting = true};
+    PQExpBufferData conninfo;
+    int32_t result = postgres_conninfo_init(&conninfo, options, &target, fault);
+
+    if (result == 0) {
+        postgres->pg = PQconnectStart(conninfo.data);
+    }
+    postgres_conninfo_fini(&conninfo);
+    if (result != 0) {
+        return result;
+    }
+    if (postgres->pg == NULL) {
+        return fault_fill(fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "out of memory");
+    }
+    if (PQstatus(postgres->pg) == CONNECTION_BAD) {
+        return postgres_fault_connect(fault, postgres->pg, &sight);
+    }
+    (void)PQsetErrorVerbosity(postgres->pg, PQERRORS_VERBOSE);
+    postgres_notice_attach(postgres);
+    postgres->phase = POSTGRES_CONNECTING;
+    postgres->events = CONNPOOL_EVENT_WRITE;
+    return wait_for(postgres, wait);
+}
+
+static bool is_local(const PGconn *pg)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage room;
+    } address = {.room = {0}};
+    socklen_t length = sizeof(address);
+
+    return getsockname(PQsocket(pg), &address.any, &length) == 0 && address.any.sa_family == AF_UNIX;
+}
+
+static uint32_t number_at(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* Whether the messages that have come ask for the password in clear text; *is_partial: what would tell is not all
+ * there. */
+static bool asks_cleartext(const unsigned char *bytes, size_t length, bool *is_partial)
+{
+    while (length > 0 && bytes[0] == 'R') {
+        uint32_t size = length < MESSAGE_HEAD ? 0 : number_at(bytes + 1) + 1;
+
+        if (length < MESSAGE_HEAD + 4) {
+            *is_partial = true;
+            return false;
+        }
+        if (number_at(bytes + MESSAGE_HEAD) == AUTH_CLEARTEXT) {
+            return true;
+        }
+        if (size < MESSAGE_HEAD || size > length) {
+            return false;
+        }
+        bytes += size;
+        length -= size;
+    }
+    return false;
+}
+
+/* A password is not told to whoever asks, without TLS or a Unix socket's file between. */
+static bool guards_password(const struct postgres *postgres)
+{
+    const struct postgres_options *options = postgres->head.options;
+
+    return options->password != NULL && !options->cleartext_password && !PQsslInUse(postgres->pg) &&
+           !PQgssEncInUse(postgres->pg) && !is_local(postgres->pg);
+}
+
+/* Look at what has come before libpq does. DONE: let it. */
+static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    ConnStatusType status = PQstatus(postgres->pg);
+    unsigned char bytes[PEEK_SIZE];
+    bool is_partial = false;
+    ssize_t length;
+
+    if (status == CONNECTION_STARTED || status == CONNECTION_MADE || status == CONNECTION_NEEDED) {
+        return CONNPOOL_STEP_DONE; /* nothing to read, and an error of connect(2) is libpq's to see */
+    }
+    length = recv(PQsocket(postgres->pg), bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    postgres->saw_end = length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
+    postgres->saw_refusal =
+        status == CONNECTION_SSL_STARTUP && !PQsslInUse(postgres->pg) && length > 0 && bytes[0] == 'N';
+    if (status != CONNECTION_AWAITING_RESPONSE || length <= 0 || !guards_password(postgres)) {
+        return CONNPOOL_STEP_DONE;
+    }
+    if (asks_cleartext(bytes, (size_t)length, &is_partial)) {
+        return fault_fill(fault, CONNPOOL_ERROR_TRUST, 0,
+                          "the server asks for the password in clear text over a connection without TLS");
+    }
+    if (is_partial) {
+        wait->at = wait->now + TRICKLE_WAIT;
+        return CONNPOOL_STEP_AGAIN;
+    }
+    return CONNPOOL_STEP_DONE;
+}
+
+static void forget(struct postgres *postgres)
+{
+    (void)shutdown(PQsocket(postgres->pg), SHUT_RDWR);
+    PQfinish(postgres->pg);
+    postgres->pg = NULL;
+}
+
+static int32_t failed(struct postgres *postgres, ConnStatusType status, struct connpool_wait *wait,
+                      struct connpool_fault *fault)
+{
+    const struct postgres_options *options = postgres->head.options;
+    const struct postgres_sight sight = {
+        .is_tls = status == CONNECTION_SSL_STARTUP,
+        .saw_refusal = postgres->saw_refusal && options->sslmode >= POSTGRES_SSLMODE_REQUIRE,
+        .saw_end = postgres->saw_end,
+        .is_late = status != CONNECTION_SSL_STARTUP && status != CONNECTION_AWAITING_RESPONSE,
+    };
+    struct connpool_fault found = {.size = sizeof(found)};
+
+    (void)postgres_fault_connect(&found, postgres->pg, &sight);
+    if (found.os_error == ENOTCONN) {
+        /* connect(2) of a Unix socket says EAGAIN where the queue is full, which libpq takes for "in progress". */
+        forget(postgres);
+        postgres->phase = POSTGRES_STARTING;
+        postgres->retry_at = wait->now + RETRY_INTERVAL;
+        wait->at = postgres->retry_at;
+        return CONNPOOL_STEP_AGAIN;
+    }
+    *fault = fault->error_class == 0 ? found : *fault;
+    return -found.error_class;
+}
+
+static int32_t identify(struct postgres *postgres, struct connpool_fault *fault)
+{
+    struct stat status;
+
+    if (fstat(PQsocket(postgres->pg), &status) != 0) {
+        return fault_fill(fault, CONNPOOL_ERROR_INTERNAL, errno, "the new socket cannot be identified: %s",
+                          strerror(errno));
+    }
+    postgres->device = status.st_dev;
+    postgres->inode = status.st_ino;
+    (void)PQsetErrorVerbosity(postgres->pg, PQERRORS_DEFAULT);
+    postgres->phase = POSTGRES_PREPARING;
+    return CONNPOOL_STEP_DONE;
+}
+
+/* DONE: logged in. */
+static int32_t go_on(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    ConnStatusType status = PQstatus(postgres->pg);
+    bool is_trickle = wait->ready == 0 && postgres->events == 0;
+    int32_t result;
+
+    if (wait->ready == 0 && !is_trickle) {
+        return wait_for(postgres, wait);
+    }
+    result = look(postgres, wait, fault);
+    if (result != CONNPOOL_STEP_DONE) {
+        postgres->events = 0; /* the next call comes for time */
+        return result;
+    }
+    switch (PQconnectPoll(postgres->pg)) {
+    case PGRES_POLLING_OK:
+        return identify(postgres, fault);
+    case PGRES_POLLING_READING:
+        postgres->events = CONNPOOL_EVENT_READ;
+        return wait_for(postgres, wait);
+    case PGRES_POLLING_WRITING:
+        postgres->events = CONNPOOL_EVENT_WRITE;
+        return wait_for(postgres, wait);
+    default:
+        return failed(postgres, status, wait, fault);
+    }
+}
+
+/* ---- After it ---- */
+
+static int32_t run_statements(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    const struct postgres_options *options = postgres->head.options;
+
+    while (postgres->statement < options->statements.count) {
+        char what[32];
+        int32_t result;
+
+        (void)snprintf(what, sizeof(what), "statement %u: ", postgres->statement + 1);
+        result = postgres_command_step(postgres->pg, &postgres->is_sent, options->statements.items[postgres->statement],
+                                       what, wait, fault);
+        if (result != CONNPOOL_STEP_DONE) {
+            return result;
+        }
+        postgres->statement++;
+    }
+    if (PQtransactionStatus(postgres->pg) != PQTRANS_IDLE) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0, "the statements leave a transaction open");
+    }
+    postgres->is_open = true;
+    return CONNPOOL_STEP_DONE;
+}
+
+int32_t postgres_open(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    struct postgres *postgres = connection;
+    int32_t result;
+
+    postgres->last_words.size = sizeof(postgres->last_words);
+    if (postgres->phase == POSTGRES_RESOLVING) {
+        result = check_crl(postgres->head.options, fault);
+        if (result == 0) {
+            result = postgres_hosts_step(&postgres->hosts, &postgres->head, wait, fault);
+        }
+        if (result != CONNPOOL_STEP_DONE) {
+            return result;
+        }
+        postgres->phase = POSTGRES_STARTING;
+    }
+    if (postgres->phase == POSTGRES_STARTING) {
+        if (wait->now < postgres->retry_at) {
+            wait->at = postgres->retry_at;
+            return CONNPOOL_STEP_AGAIN;
+        }
+        return begin(postgres, wait, fault);
+    }
+    if (postgres->phase == POSTGRES_CONNECTING) {
+        result = go_on(postgres, wait, fault);
+        if (result != CONNPOOL_STEP_DONE) {
+            return result;
+        }
+    }
+    return run_statements(postgres, wait, fault);
+}
