@@ -74,18 +74,25 @@ bool ssh_key_string(const unsigned char **at, const unsigned char *end, const un
     return true;
 }
 
+/* Characters of text that stand for bits, at the most length. */
+static size_t count_characters(const char *text, size_t length)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t count = 0;
+
+    while (count < length && memchr(alphabet, text[count], sizeof(alphabet) - 1) != NULL) {
+        count++;
+    }
+    return count;
+}
+
 int ssh_key_decode(const char *text, size_t length, unsigned char *bytes)
 {
-    size_t padding = 0;
+    size_t padding = length - count_characters(text, length);
     int size;
 
-    if (length == 0 || length % 4 != 0 || length > INT32_MAX) {
-        return -1;
-    }
-    while (padding < 2 && text[length - 1 - padding] == '=') {
-        padding++;
-    }
-    if (strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") < length - padding) {
+    if (length == 0 || length % 4 != 0 || length > INT32_MAX || padding > 2 ||
+        memcmp(text + length - padding, "==", padding) != 0) {
         return -1;
     }
     size = EVP_DecodeBlock(bytes, (const unsigned char *)text, (int)length);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../common/fault.h"
+#include "ssh_methods.h"
 #include "ssh_run.h"
 #include "ssh_trust.h"
 
@@ -16,23 +17,6 @@
 #define READS_WITHOUT_END INT32_MAX
 #define BITS_OF_NOTHING   0
 #define TOO_MANY_SESSIONS SSH_DISCONNECT_TOO_MANY_CONNECTIONS
-
-/* What is negotiated: nothing that is known to be weak, and no group whose arithmetic takes more than a millisecond or
- * two. libssh2 leaves out what it does not have (of these 1.10 lacks GCM and the MACs over the encrypted text). */
-#define KEY_EXCHANGES                                                                                                  \
-    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,"         \
-    "diffie-hellman-group14-sha256"
-#define CIPHERS "aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,aes192-ctr,aes128-ctr"
-#define MACS    "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512"
-
-static const struct {
-    int kind;
-    const char *names;
-} methods[] = {
-    {LIBSSH2_METHOD_KEX, KEY_EXCHANGES}, {LIBSSH2_METHOD_CRYPT_CS, CIPHERS}, {LIBSSH2_METHOD_CRYPT_SC, CIPHERS},
-    {LIBSSH2_METHOD_MAC_CS, MACS},       {LIBSSH2_METHOD_MAC_SC, MACS},      {LIBSSH2_METHOD_COMP_CS, "none"},
-    {LIBSSH2_METHOD_COMP_SC, "none"},
-};
 
 /* ---- What libssh2 calls */
 
@@ -173,11 +157,8 @@ int32_t ssh_session_fail(struct ssh_session *session, int error, int32_t error_c
 
 static int32_t set_methods(struct ssh_session *session, struct connpool_fault *fault)
 {
-    int result = 0;
+    int result = ssh_methods_allow_safe(session->libssh2);
 
-    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]) && result == 0; i++) {
-        result = libssh2_session_method_pref(session->libssh2, methods[i].kind, methods[i].names);
-    }
     if (result != 0) {
         return ssh_session_fail(session, result, CONNPOOL_ERROR_UNSUPPORTED, "the methods cannot be set", fault);
     }

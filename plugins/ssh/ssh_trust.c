@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../common/fault.h"
+#include "ssh_methods.h"
 #include "ssh_session.h"
 
 #define KINDS_SIZE 128
@@ -76,7 +77,7 @@ int32_t ssh_trust_ask(struct ssh_session *session, struct connpool_fault *fault)
     int result;
 
     join(wanted_kinds(session), true, text, sizeof(text));
-    result = libssh2_session_method_pref(session->libssh2, LIBSSH2_METHOD_HOSTKEY, text);
+    result = ssh_methods_allow(session->libssh2, LIBSSH2_METHOD_HOSTKEY, text);
     return result == 0 ? 0
                        : ssh_session_fail(session, result, CONNPOOL_ERROR_UNSUPPORTED, "the kinds of host keys", fault);
 }
