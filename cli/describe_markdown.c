@@ -7,7 +7,7 @@
 #include "describe_option.h"
 #include "output.h"
 
-#define MARKS "\\|<*`" /* what would not stand for itself in a cell */
+#define MARKS "\\|<*" /* what would not stand for itself in a cell; helps use ` as Markdown does */
 
 /* As plain text of a cell. */
 static void print_text(const char *text)

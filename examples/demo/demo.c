@@ -37,9 +37,9 @@ struct service {
 };
 
 static struct service services[] = {
-    {"web", "web", "nginx", requests_http, NULL},
-    {"cache", "cache", "redis", requests_redis, NULL},
-    {"https", "secure", "nginx", requests_https, NULL},
+    {"web", "web", "nginx", requests_http, NULL},         {"cache", "cache", "redis", requests_redis, NULL},
+    {"https", "secure", "nginx", requests_https, NULL},   {"master", "db", "master", requests_sql, NULL},
+    {"replica-1", "db", "replica-1", requests_sql, NULL}, {"ssh", "machines", "local", requests_ssh, NULL},
 };
 
 #define SERVICES (sizeof(services) / sizeof(services[0]))
@@ -159,7 +159,7 @@ static void show_others(void)
     char answers[SERVICES][REQUESTS_ANSWER_SIZE];
     connpool_error error;
 
-    chart_heading(2, "A page over TLS: 100 times");
+    chart_heading(2, "A page over TLS, queries on a master and its standby, a command over ssh");
     for (size_t i = PLAIN; i < SERVICES; i++) {
         for (int repeat = 0; repeat < REPEATS; repeat++) {
             if (!ask(&services[i], answers[i], &error)) {

@@ -2,9 +2,12 @@
 /* requests: see requests.h. */
 #include "requests.h"
 
+#include <connpool/postgres.h>
+#include <connpool/ssh.h>
 #include <connpool/tcp.h>
 #include <connpool/tls.h>
 #include <connpool/unix.h>
+#include <libpq-fe.h>
 #include <openssl/ssl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -60,4 +63,34 @@ int requests_https(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE
     page[length] = '\0';
     (void)snprintf(answer, REQUESTS_ANSWER_SIZE, "a page over %s", SSL_get_version(ssl));
     return strstr(page, "\r\n\r\nhello\n") != NULL ? 0 : -1;
+}
+
+int requests_sql(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE])
+{
+    static const char query[] =
+        "SELECT 'one row of a ' || CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'master' END";
+    PGresult *result = PQexec(connpool_postgres(lease), query);
+    int is_answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+
+    (void)snprintf(answer, REQUESTS_ANSWER_SIZE, "%s", is_answered ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return is_answered ? 0 : -1;
+}
+
+int requests_ssh(const connpool_lease *lease, char answer[REQUESTS_ANSWER_SIZE])
+{
+    struct connpool_ssh_command command = {
+        .size = sizeof(command),
+        .timeout_ms = 2000,
+        .command = "printf 'a command of process %s' $$",
+        .output = answer,
+        .output_capacity = REQUESTS_ANSWER_SIZE - 1,
+    };
+
+    if (connpool_ssh_run(lease, &command, NULL) != CONNPOOL_OK || command.exit_status != 0 ||
+        command.output_size >= REQUESTS_ANSWER_SIZE) {
+        return -1;
+    }
+    answer[command.output_size] = '\0';
+    return 0;
 }

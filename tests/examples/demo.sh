@@ -30,10 +30,18 @@ for line in \
     '^               reused *[0-9]+ ' \
     '^    https *opened *1 ' \
     '^               reused *99 ' \
+    '^    master *opened *1 ' \
+    '^    replica-1 *opened *1 ' \
+    '^    ssh *opened *1 ' \
     '^    https: a page over TLSv1.3$' \
+    '^    ssh: a command of process [0-9]+$' \
+    '^    master: one row of a master$' \
+    '^    replica-1: one row of a standby$' \
     '^    cache *connect *[0-9.]+ us ' \
     '^               reuse *[0-9.]+ us ' \
     '^    https *connect *[0-9.]+ [um]s ' \
+    '^    replica-1 *connect *[0-9.]+ [um]s ' \
+    '^    ssh *connect *[0-9.]+ ms ' \
     '^    #[#.]*\.[#.]*#[#.]*$' \
     '^    a full bar is [0-9]+ requests$' \
     '^    [0-9]+ requests were cut off in the middle; then [0-9]+ acquires failed' \

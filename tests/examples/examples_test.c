@@ -6,12 +6,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sys/stat.h>
 
 #include "certificates.h"
 #include "example_runner.h"
 #include "server_folder.h"
 #include "server_nginx.h"
+#include "server_postgres.h"
 #include "server_redis.h"
+#include "server_sshd.h"
 
 static struct server_folder folder;
 static struct server_redis redis;
@@ -83,11 +86,61 @@ static void pages_over_one_tls_connection(void **state)
     server_nginx_kill(&nginx);
 }
 
+static void a_master_and_its_replicas(void **state)
+{
+    char path[SERVER_PATH_SIZE];
+    struct server_postgres master, replica;
+
+    (void)state;
+    server_postgres_start_tls(&master, &folder, "master", NULL);
+    server_postgres_start_standby(&replica, &master, "replica");
+    server_folder_write(&folder, "password", "%s\n", SERVER_POSTGRES_PASSWORD);
+    server_folder_write(
+        &folder, "postgres.json",
+        "{\"pools\": {\"db\": {\"manager\": \"postgres\", \"options\": {\"dbname\": \"app\", \"user\": \"app\","
+        " \"password\": {\"file\": \"password\"}, \"sslrootcert\": \"master/ca.crt\"}, \"endpoints\": {"
+        "\"master\": {\"host\": \"localhost\", \"port\": %u, \"target_session_attrs\": \"read-write\"},"
+        " \"replica-1\": {\"host\": \"localhost\", \"port\": 1},"
+        " \"replica-2\": {\"host\": \"localhost\", \"port\": %u}}}}}",
+        master.port, replica.port);
+    server_folder_path(&folder, "password", path);
+    assert_int_equal(chmod(path, 0600), 0);
+    example_runner_run(&folder, 1,
+                       "master: transaction [0-9]*; connection 1, use 1\n"
+                       "replica-2: a standby; connection [0-9], use 1\n"
+                       "master: transaction [0-9]*; connection 1, use 2\n"
+                       "replica-2: a standby; connection [0-9], use 2\n",
+                       "postgres_replicas postgres.json");
+    server_postgres_stop(&master, SERVER_POSTGRES_IMMEDIATE);
+    example_runner_run(&folder, 0, "pool 'db', endpoint 'master', open: *refused*\n",
+                       "postgres_replicas postgres.json");
+    server_postgres_stop(&replica, SERVER_POSTGRES_IMMEDIATE);
+}
+
+static void commands_over_one_ssh_session(void **state)
+{
+    struct server_sshd sshd;
+
+    (void)state;
+    server_sshd_start(&sshd, &folder, "");
+    server_folder_write(&folder, "ssh.json",
+                        "{\"pools\": {\"machines\": {\"manager\": \"ssh\", \"options\": {\"user\": \"" SERVER_SSHD_USER
+                        "\", \"known_hosts\": \"%s\", \"private_key\": \"%s\"}}}}",
+                        sshd.known_hosts, sshd.private_key);
+    example_runner_run(&folder, 1,
+                       "out\necho out: exit status 0; session 1, use 1\n"
+                       "err\necho err >&2; exit 3: exit status 3; session 1, use 2\n",
+                       "ssh_run ssh.json %s 'echo out' 'echo err >&2; exit 3'", sshd.endpoint);
+    server_sshd_kill(&sshd);
+    example_runner_run(&folder, 0, "pool 'machines', endpoint '*', open: *refused*\n", "ssh_run ssh.json %s true",
+                       sshd.endpoint);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_manager_of_one_s_own),
-        cmocka_unit_test(pages_over_one_tls_connection),
+        cmocka_unit_test(a_manager_of_one_s_own),    cmocka_unit_test(pages_over_one_tls_connection),
+        cmocka_unit_test(a_master_and_its_replicas), cmocka_unit_test(commands_over_one_ssh_session),
         cmocka_unit_test(what_an_observer_sees),
     };
 

@@ -38,6 +38,9 @@ mkdir "$folder/conf"
 cp conf/*.json "$folder/conf"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=sample -keyout "$folder/conf/ca.key" \
     -out "$folder/conf/ca.pem" 2>/dev/null
+(umask 077 && echo secret >"$folder/conf/db.password")
+ssh-keygen -q -t ed25519 -N '' -f "$folder/conf/ssh_key"
+(umask 022 && echo "example.org $(cat "$folder/conf/ssh_key.pub")" >"$folder/conf/known_hosts")
 for sample in "$folder"/conf/*.json; do
     check "$sample" "conf/${sample##*/}"
 done
