@@ -14,6 +14,8 @@
 #include "tls_handshake.h"
 #include "tls_peek.h"
 
+#define RECORD_LIMIT INT64_C(1000000000) /* 1 s, ours: a record of 16 KiB is under way for far less */
+
 /* ---- What connections share */
 
 static int32_t tls_load(const struct connpool_host *host, struct connpool_fault *fault)
@@ -102,6 +104,24 @@ static int32_t check_left(const struct tls_connection *connection, struct connpo
     return stream_check(&connection->stream, fault);
 }
 
+/* The rest of a record may be an answer to the last holder: nobody is to have the connection before it is there. */
+static int32_t judge_record(struct tls_connection *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    if (!tls_peek_is_amid_record(connection)) {
+        connection->record_until = 0;
+        return CONNPOOL_STEP_AGAIN;
+    }
+    if (connection->record_until == 0) {
+        connection->record_until = wait->now + RECORD_LIMIT;
+    }
+    if (wait->now >= connection->record_until) {
+        return fault_fill(fault, CONNPOOL_ERROR_PROTOCOL, 0, "the server sent a part of a record, and then nothing");
+    }
+    wait->flags |= CONNPOOL_WAIT_BUSY;
+    wait->at = connection->record_until;
+    return CONNPOOL_STEP_AGAIN;
+}
+
 static int32_t tls_idle(void *state, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     struct tls_connection *connection = state;
@@ -110,16 +130,18 @@ static int32_t tls_idle(void *state, struct connpool_wait *wait, struct connpool
     if (result != 0) {
         return result;
     }
-    if (wait->ready == 0 && !SSL_has_pending(connection->ssl)) {
-        wait->fd = connection->stream.fd;
-        wait->events = CONNPOOL_EVENT_READ;
-        return CONNPOOL_STEP_AGAIN;
+    wait->fd = connection->stream.fd;
+    wait->events = CONNPOOL_EVENT_READ;
+    if (wait->ready != 0 || SSL_has_pending(connection->ssl)) {
+        result = tls_peek(connection, "the idle connection", wait, fault);
+        ERR_clear_error();
+    } else {
+        result = CONNPOOL_STEP_AGAIN;
     }
-    result = tls_peek(connection, "the idle connection", wait, fault);
-    ERR_clear_error();
-    return result == CONNPOOL_STEP_DONE
-               ? fault_fill(fault, CONNPOOL_ERROR_PROTOCOL, 0, "the server sent data on an idle connection")
-               : result;
+    if (result == CONNPOOL_STEP_DONE) {
+        return fault_fill(fault, CONNPOOL_ERROR_PROTOCOL, 0, "the server sent data on an idle connection");
+    }
+    return result == CONNPOOL_STEP_AGAIN ? judge_record(connection, wait, fault) : result;
 }
 
 /*
@@ -133,9 +155,11 @@ static int32_t tls_close(void *state, struct connpool_wait *wait, struct connpoo
     int result;
 
     (void)fault;
-    if (check_left(connection, &ended) != 0 || tls_peek(connection, "close", wait, &ended) < 0) {
+    if (!connection->is_closing &&
+        (check_left(connection, &ended) != 0 || tls_peek(connection, "close", wait, &ended) < 0)) {
         return CONNPOOL_STEP_DONE;
     }
+    connection->is_closing = true;
     wait->fd = -1;
     wait->flags &= ~CONNPOOL_WAIT_BUSY;
     connection->bio.is_driven = true;

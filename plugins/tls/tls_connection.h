@@ -31,6 +31,8 @@ struct tls_connection {
     int64_t confirm_until;        /* 0: the handshake is not over */
     bool was_asked;               /* by the server, for a certificate */
     bool has_session;             /* the server gave one to resume */
+    bool is_closing;              /* the goodbye has begun */
+    int64_t record_until;         /* while it is idle: when a record that came in part is to be whole; 0: none did */
     struct connpool_tls_information information;
 };
 

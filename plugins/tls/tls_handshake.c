@@ -275,6 +275,10 @@ int32_t tls_handshake_step(struct tls_connection *connection, struct connpool_wa
     if (result == 0) {
         result = confirm(connection, wait, fault);
     }
+    if (result < 0) {
+        /* It may have failed for the session that it was to resume: one of TLS 1.2 would be tried again for ever. */
+        tls_sessions_forget(&tls_connection_endpoint(connection)->sessions);
+    }
     ERR_clear_error();
     return result;
 }

@@ -3,6 +3,7 @@
 #include "tls_peek.h"
 
 #include <openssl/err.h>
+#include <string.h>
 
 #include "tls_fault.h"
 
@@ -14,6 +15,13 @@ int32_t tls_peek_wait(const struct tls_connection *connection, struct connpool_w
     wait->fd = connection->stream.fd;
     wait->events = SSL_want_write(connection->ssl) ? CONNPOOL_EVENT_WRITE : CONNPOOL_EVENT_READ;
     return CONNPOOL_STEP_AGAIN;
+}
+
+/* Of a record's head the bytes so far are pending; behind the head OpenSSL reads a body ("RB", SSL_rstate_string(3)).
+ */
+bool tls_peek_is_amid_record(const struct tls_connection *connection)
+{
+    return SSL_has_pending(connection->ssl) || strcmp(SSL_rstate_string(connection->ssl), "RB") == 0;
 }
 
 /* Record by record, until there is data, an error (see *result), or nothing more. False: there may be more. */

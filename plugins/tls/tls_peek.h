@@ -15,6 +15,9 @@
 int32_t tls_peek(struct tls_connection *connection, const char *what, struct connpool_wait *wait,
                  struct connpool_fault *fault);
 
+/* A record has come in part: what OpenSSL holds cannot be told yet. */
+bool tls_peek_is_amid_record(const struct tls_connection *connection);
+
 /* Put the socket and what the SSL waits for into the wait; AGAIN. */
 int32_t tls_peek_wait(const struct tls_connection *connection, struct connpool_wait *wait);
 

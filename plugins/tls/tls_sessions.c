@@ -13,10 +13,7 @@ void tls_sessions_init(struct tls_sessions *sessions, uint32_t limit)
 
 void tls_sessions_fini(struct tls_sessions *sessions)
 {
-    for (uint32_t i = 0; i < sessions->count; i++) {
-        SSL_SESSION_free(sessions->kept[i]);
-    }
-    sessions->count = 0;
+    tls_sessions_forget(sessions);
     (void)pthread_mutex_destroy(&sessions->lock);
 }
 
@@ -73,6 +70,15 @@ SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions)
         tls_sessions_keep(sessions, session);
     }
     return session;
+}
+
+void tls_sessions_forget(struct tls_sessions *sessions)
+{
+    SSL_SESSION *session;
+
+    while ((session = take_newest(sessions)) != NULL) {
+        SSL_SESSION_free(session);
+    }
 }
 
 void tls_sessions_count(struct tls_sessions *sessions, int was_resumed)

@@ -27,6 +27,8 @@ void tls_sessions_fini(struct tls_sessions *sessions);
 void tls_sessions_keep(struct tls_sessions *sessions, SSL_SESSION *session);
 /* The newest that may still be used, the caller's to free; NULL: none. */
 SSL_SESSION *tls_sessions_take(struct tls_sessions *sessions);
+/* Free them all. */
+void tls_sessions_forget(struct tls_sessions *sessions);
 /* Count a handshake. */
 void tls_sessions_count(struct tls_sessions *sessions, int was_resumed);
 /* How many handshakes were full and resumed, and how many sessions are kept now. */
