@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* describe: `connpool describe MANAGER`: the table of a manager's options, for people. */
+#include <string.h>
+
 #include "command.h"
 #include "describe_markdown.h"
 #include "describe_option.h"
 #include "output.h"
+
+#define NOTE_WIDTH 100 /* columns */
 
 static const char *const headings[DESCRIBE_COLUMNS] = {"OPTION", "TYPE", "DEFAULT", "LIMITS", "STANDS AT"};
 
@@ -34,8 +38,33 @@ static void print_cells(const struct describe_row *row, enum output_style style,
     printf("\n");
 }
 
+/* Under its option, broken into lines between words. */
+static void print_note(const char *note)
+{
+    int column = 0;
+
+    while (*note != '\0') {
+        char word[DESCRIBE_TEXT_SIZE];
+        int length = (int)strcspn(note, " ");
+
+        (void)snprintf(word, sizeof(word), "%s%.*s", column == 0 ? "    " : " ", length, note);
+        if (column > 0 && column + output_width(word) > NOTE_WIDTH) {
+            printf("\n");
+            column = 0;
+            continue;
+        }
+        output_styled(OUTPUT_DIM, word);
+        column += output_width(word);
+        note += length + (note[length] == ' ');
+    }
+    if (column > 0) {
+        printf("\n");
+    }
+}
+
 static void print_options(const struct connpool_manager *manager)
 {
+    char refused[DESCRIBE_TEXT_SIZE];
     struct describe_row row;
     int widths[DESCRIBE_COLUMNS];
 
@@ -47,11 +76,9 @@ static void print_options(const struct connpool_manager *manager)
     for (uint32_t i = 0; i < manager->option_count; i++) {
         describe_option(&manager->options[i], &row);
         print_cells(&row, OUTPUT_PLAIN, widths);
-        if (manager->options[i].help != NULL) {
-            printf("    ");
-            output_styled(OUTPUT_DIM, manager->options[i].help);
-            printf("\n");
-        }
+        print_note(manager->options[i].help != NULL ? manager->options[i].help : "");
+        describe_refused_keys(&manager->options[i], refused);
+        print_note(refused);
     }
 }
 

@@ -45,15 +45,17 @@ static void print_default(const struct connpool_option *option, const char *text
 
 static void print_option(const struct connpool_option *option)
 {
+    char refused[DESCRIBE_TEXT_SIZE];
     struct describe_row row;
 
     describe_option(option, &row);
+    describe_refused_keys(option, refused);
     printf("| `");
     output_text(stdout, row.cells[DESCRIBE_NAME]);
     printf("`");
     print_cell(row.cells[DESCRIBE_TYPE]);
     print_default(option, row.cells[DESCRIBE_DEFAULT]);
-    print_cell(row.cells[DESCRIBE_LIMITS]);
+    print_cell(refused[0] != '\0' ? refused : row.cells[DESCRIBE_LIMITS]);
     print_cell(row.cells[DESCRIBE_PLACE]);
     print_cell(option->help != NULL ? option->help : "");
     printf(" |\n");

@@ -83,9 +83,6 @@ static void describe_limits(const struct connpool_option *option, char *text)
         (void)snprintf(text, DESCRIBE_TEXT_SIZE, "%s%s or more", unit, minimum);
     } else if (maximum != NULL) {
         (void)snprintf(text, DESCRIBE_TEXT_SIZE, "%s%s or less", unit, maximum);
-    } else if (option->type == CONNPOOL_TYPE_MAP && option->choices != NULL && option->choices[0] != NULL) {
-        (void)snprintf(text, DESCRIBE_TEXT_SIZE, "not ");
-        list_names(option->choices, text);
     } else {
         (void)snprintf(text, DESCRIBE_TEXT_SIZE, "-");
     }
@@ -98,4 +95,13 @@ void describe_option(const struct connpool_option *option, struct describe_row *
     (void)snprintf(row->cells[DESCRIBE_DEFAULT], DESCRIBE_TEXT_SIZE, "%s", default_text(option));
     describe_limits(option, row->cells[DESCRIBE_LIMITS]);
     (void)snprintf(row->cells[DESCRIBE_PLACE], DESCRIBE_TEXT_SIZE, "%s", place_name(option->level));
+}
+
+void describe_refused_keys(const struct connpool_option *option, char text[DESCRIBE_TEXT_SIZE])
+{
+    text[0] = '\0';
+    if (option->type == CONNPOOL_TYPE_MAP && option->choices != NULL && option->choices[0] != NULL) {
+        (void)snprintf(text, DESCRIBE_TEXT_SIZE, "not ");
+        list_names(option->choices, text);
+    }
 }

@@ -20,7 +20,9 @@ struct describe_row {
     char cells[DESCRIBE_COLUMNS][DESCRIBE_TEXT_SIZE];
 };
 
-/* All but the help; what is longer than a cell is cut. */
+/* All but the help and refused keys; what is longer than a cell is cut. */
 void describe_option(const struct connpool_option *option, struct describe_row *row);
+/* "not host, port": the keys that a map refuses; "" for none. */
+void describe_refused_keys(const struct connpool_option *option, char text[DESCRIBE_TEXT_SIZE]);
 
 #endif

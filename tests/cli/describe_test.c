@@ -39,8 +39,9 @@ static const char every_type[] = "every 1: for tests\n"
                                  "    words\n"
                                  "password     secret   none      bytes: 4 or more      pool, endpoint\n"
                                  "    the secret\n"
-                                 "keywords     map      none      not password, host    pool, endpoint\n"
+                                 "keywords     map      none      -                     pool, endpoint\n"
                                  "    passed on\n"
+                                 "    not password, host\n"
                                  "authority    path     none      -                     pool\n"
                                  "    for the whole pool\n"
                                  "shared_note  text     none      -                     pool, endpoint\n"
@@ -92,6 +93,24 @@ static void as_markdown(void **state)
     assert_ptr_equal(strstr(result.output, rows[0]), result.output);
 }
 
+/* Some help is long, and the keys that postgres refuses are many. */
+static void notes_are_broken_into_lines(void **state)
+{
+    int notes = 0;
+
+    (void)state;
+    command_run(&result, COMMAND_ARGUMENTS("describe", "postgres", COMMAND_PLUGINS, "--trust-any-owner"));
+    assert_int_equal(result.code, 0);
+    assert_non_null(strstr(result.output, "\n    not host, "));
+    for (const char *line = result.output; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        if (line[0] == ' ') {
+            assert_true(strcspn(line, "\n") <= 100);
+            notes++;
+        }
+    }
+    assert_true(notes > 30);
+}
+
 static void no_such_manager(void **state)
 {
     (void)state;
@@ -104,9 +123,8 @@ static void no_such_manager(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_manager_by_name),
-        cmocka_unit_test(a_manager_by_its_file),
-        cmocka_unit_test(as_markdown),
+        cmocka_unit_test(a_manager_by_name), cmocka_unit_test(a_manager_by_its_file),
+        cmocka_unit_test(as_markdown),       cmocka_unit_test(notes_are_broken_into_lines),
         cmocka_unit_test(no_such_manager),
     };
 

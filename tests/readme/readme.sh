@@ -29,12 +29,12 @@ while read -r file; do
     cp "$tree/$file" "$folder/work"
 done <"$folder/files"
 
-DESTDIR=$folder/root cmake --install "$build" >"$folder/log" || fail "$(cat "$folder/log")"
-PKG_CONFIG_LIBDIR=$(dirname "$(find "$folder/root" -name connpool.pc)")
-PKG_CONFIG_SYSROOT_DIR=$folder/root
-LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_LIBDIR")
-PATH=$(dirname "$(find "$folder/root" -name connpool -path '*/bin/*')"):$PATH
-export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR LD_LIBRARY_PATH PATH
+cp examples/*.c "$folder/work"
+cmake --install "$build" --prefix "$folder/root" >"$folder/log" || fail "$(cat "$folder/log")"
+PKG_CONFIG_PATH=$(dirname "$(find "$folder/root" -name connpool.pc)")
+LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
+PATH=$folder/root/bin:$PATH
+export PKG_CONFIG_PATH LD_LIBRARY_PATH PATH
 
 cd "$folder/work"
 runs=$(grep -c '^<!-- run -->$' "$readme")
@@ -48,6 +48,7 @@ for line in \
     '^HTTP/1.1 200 OK: connection 1, use 3$' \
     '"manager": "tcp"' \
     "^web/$endpoint  $endpoint\$" \
+    '^postgres [0-9.]+: ' \
     '^device 1.0: open device files$' \
     '^random/kernel$' \
     '^  errors             0$'; do
