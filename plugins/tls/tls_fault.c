@@ -11,24 +11,52 @@
 
 #define TEXT_SIZE 160
 
-int32_t tls_fault_queued(struct connpool_fault *fault, int32_t error_class, const char *what)
+/* What the queue says in all: each library of OpenSSL numbers its reasons by itself. */
+struct queue {
+    unsigned long first; /* 0: it was empty */
+    int reason;          /* the first of libssl's, 0: none */
+    bool lacks_memory;
+};
+
+/* Empties it. */
+static struct queue read_queue(void)
 {
-    unsigned long code = ERR_peek_error();
+    struct queue queue = {.first = 0};
+    unsigned long code;
+
+    while ((code = ERR_get_error()) != 0) {
+        queue.first = queue.first == 0 ? code : queue.first;
+        queue.reason = queue.reason == 0 && ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : queue.reason;
+        queue.lacks_memory = queue.lacks_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
+    }
+    return queue;
+}
+
+static int32_t fill_from(const struct queue *queue, struct connpool_fault *fault, int32_t error_class, const char *what)
+{
     char text[TEXT_SIZE] = "no reason was given";
     bool is_first = fault->error_class == 0;
 
-    if (code != 0) {
-        ERR_error_string_n(code, text, sizeof(text));
+    if (queue->first != 0) {
+        ERR_error_string_n(queue->first, text, sizeof(text));
     }
-    ERR_clear_error();
-    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) {
-        error_class = CONNPOOL_ERROR_RESOURCE_LOCAL;
-    }
-    (void)fault_fill(fault, error_class, 0, "%s: %s", what, text);
+    (void)fault_fill(fault, queue->lacks_memory ? CONNPOOL_ERROR_RESOURCE_LOCAL : error_class, 0, "%s: %s", what, text);
     if (is_first) {
-        fault->library_code = (int64_t)code;
+        fault->library_code = (int64_t)queue->first;
     }
     return -fault->error_class;
+}
+
+int32_t tls_fault_queued(struct connpool_fault *fault, int32_t error_class, const char *what)
+{
+    const struct queue queue = read_queue();
+
+    return fill_from(&queue, fault, error_class, what);
+}
+
+bool tls_fault_lacks_memory(void)
+{
+    return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
 }
 
 /* Alerts about the certificate that we showed, or did not: RFC 8446, 6.2. */
@@ -76,11 +104,15 @@ static int32_t class_of(int reason, bool certificate_was_asked)
     }
     switch (reason) {
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
+    case SSL_R_BAD_SIGNATURE: /* it has the certificate, and not its key */
         return CONNPOOL_ERROR_TRUST;
     case SSL_R_UNEXPECTED_EOF_WHILE_READING:
         return CONNPOOL_ERROR_CLOSED;
     case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
         return CONNPOOL_ERROR_TRANSIENT;
+    case 0: /* nothing that the peer sent */
+    case ERR_R_INTERNAL_ERROR:
+        return CONNPOOL_ERROR_INTERNAL;
     default:
         return CONNPOOL_ERROR_PROTOCOL;
     }
@@ -88,7 +120,6 @@ static int32_t class_of(int reason, bool certificate_was_asked)
 
 static int32_t closed(struct connpool_fault *fault, const char *what, int os_error)
 {
-    ERR_clear_error();
     if (os_error == 0) {
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0, "%s: the peer closed the connection", what);
     }
@@ -100,13 +131,13 @@ static int32_t closed(struct connpool_fault *fault, const char *what, int os_err
 int32_t tls_fault_of_peer(struct connpool_fault *fault, const char *what, int error, int os_error,
                           bool certificate_was_asked)
 {
-    unsigned long code = ERR_peek_error();
+    const struct queue queue = read_queue();
 
     if (error == SSL_ERROR_ZERO_RETURN) {
         return closed(fault, what, 0);
     }
-    if (error == SSL_ERROR_SYSCALL || code == 0) {
+    if (error == SSL_ERROR_SYSCALL || queue.first == 0) {
         return closed(fault, what, os_error);
     }
-    return tls_fault_queued(fault, class_of(ERR_GET_REASON(code), certificate_was_asked), what);
+    return fill_from(&queue, fault, class_of(queue.reason, certificate_was_asked), what);
 }

@@ -49,8 +49,9 @@ static int tell_verification(int is_good, X509_STORE_CTX *store)
         if (certificate != NULL) {
             (void)X509_NAME_oneline(X509_get_subject_name(certificate), subject, sizeof(subject));
         }
-        (void)fault_fill(fault, CONNPOOL_ERROR_TRUST, 0, "the server's certificate: %s (depth %d, subject %s)",
-                         X509_verify_cert_error_string(error), X509_STORE_CTX_get_error_depth(store), subject);
+        (void)fault_fill(fault, tls_fault_lacks_memory() ? CONNPOOL_ERROR_RESOURCE_LOCAL : CONNPOOL_ERROR_TRUST, 0,
+                         "the server's certificate: %s (depth %d, subject %s)", X509_verify_cert_error_string(error),
+                         X509_STORE_CTX_get_error_depth(store), subject);
         fault->library_code = error;
     }
     return is_good;
@@ -69,7 +70,9 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
     struct tls_connection *connection = connection_of(ssl);
 
     connection->has_session = true;
+    (void)ERR_set_mark();
     tls_sessions_keep(&tls_connection_endpoint(connection)->sessions, session);
+    (void)ERR_pop_to_mark(); /* that a session could not be kept is no error of the call that brought it */
     return 0;
 }
 
