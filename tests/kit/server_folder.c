@@ -11,6 +11,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WALK_DESCRIPTORS 8
@@ -48,6 +49,7 @@ void server_folder_write(const struct server_folder *folder, const char *name, c
     server_folder_path(folder, name, path);
     file = fopen(path, "we");
     assert_non_null(file);
+    assert_int_equal(fchmod(fileno(file), S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH), 0); /* whatever the umask */
     va_start(arguments, format);
     assert_true(vfprintf(file, format, arguments) > 0);
     va_end(arguments);

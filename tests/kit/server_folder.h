@@ -15,7 +15,7 @@ void server_folder_init(struct server_folder *folder);
 void server_folder_fini(struct server_folder *folder);
 /* The path of an entry of that name. */
 void server_folder_path(const struct server_folder *folder, const char *name, char path[SERVER_PATH_SIZE]);
-/* Write a file of that name; the test fails where that is not possible. */
+/* Write a file of that name, mode 0644; the test fails where that is not possible. */
 void server_folder_write(const struct server_folder *folder, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
