@@ -26,7 +26,7 @@ static void restore_library(struct postgres *postgres)
 /* What cannot be undone: the server is in the middle of something. */
 static int32_t check(const struct postgres *postgres, struct connpool_fault *fault)
 {
-    if (!postgres_is_ours(postgres) || PQstatus(postgres->pg) != CONNECTION_OK) {
+    if (PQstatus(postgres->pg) != CONNECTION_OK) {
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0, WHAT "the connection was lost while it was lent");
     }
     if (PQpipelineStatus(postgres->pg) != PQ_PIPELINE_OFF) {
@@ -65,6 +65,15 @@ static bool command_of(const struct postgres *postgres, uint32_t index, char sql
     return index == 1;
 }
 
+/* Whether there is nothing to say to the server, as after most leases. */
+static bool is_clean(const struct postgres *postgres)
+{
+    const struct postgres_options *options = postgres->head.options;
+
+    return PQtransactionStatus(postgres->pg) == PQTRANS_IDLE && !options->unlisten && !options->unlock &&
+           !options->reset_settings && !options->discard_all;
+}
+
 static int32_t run(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     char sql[256];
@@ -94,6 +103,13 @@ int32_t postgres_reset(void *connection, struct connpool_wait *wait, struct conn
         result = check(postgres, fault);
         if (result != 0) {
             return result;
+        }
+        if (is_clean(postgres)) {
+            restore_library(postgres);
+            return CONNPOOL_STEP_DONE;
+        }
+        if (!postgres_is_ours(postgres)) {
+            return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0, WHAT "the connection was lost while it was lent");
         }
         postgres->statement = 0;
     }
