@@ -7,7 +7,9 @@
 #include <certificates.h>
 #include <server_folder.h>
 #include <server_nginx.h>
+#include <server_postgres.h>
 #include <server_redis.h>
+#include <server_sshd.h>
 
 struct servers {
     struct server_folder folder;
@@ -15,6 +17,8 @@ struct servers {
     struct server_nginx nginx;     /* tcp */
     struct server_redis redis;     /* unix */
     struct server_nginx nginx_tls; /* tls */
+    struct server_postgres postgres;
+    struct server_sshd sshd;
     char configuration[4096];
 };
 
