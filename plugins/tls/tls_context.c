@@ -216,6 +216,12 @@ static EVP_PKEY *read_key(const char *option, const char *path, const char *pass
         (void)close(fd);
     }
     if (key == NULL && fault->error_class == 0) {
+        int reason = ERR_GET_REASON(ERR_peek_last_error());
+
+        if (passphrase == NULL && reason == PEM_R_BAD_PASSWORD_READ) {
+            (void)fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
+                             "%s: %s: the private key is encrypted, expected a key_passphrase", option, path);
+        }
         (void)wrong_content(fault, option, path);
     }
     return key;

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <signal.h>
@@ -115,10 +116,12 @@ static void accept_one(struct server_tls *server)
 {
     int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct server_tls_connection *connection = &server->connections[server->accepted];
+    int yes = 1;
 
     if (fd < 0) {
         return;
     }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)); /* what is sent is there at once */
     *connection = (struct server_tls_connection){.ssl = SSL_new(server->context), .fd = fd};
     (void)SSL_set_fd(connection->ssl, fd);
     server->accepted++;
