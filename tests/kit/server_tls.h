@@ -16,7 +16,7 @@
 #include "server_folder.h"
 #include "server_listener.h"
 
-#define SERVER_TLS_CONNECTIONS 256 /* most that it accepts between two starts */
+#define SERVER_TLS_CONNECTIONS 512 /* most that it accepts between two starts */
 
 struct server_tls_options {
     const char *certificate;      /* name of certificates.h; NULL: "server" */
