@@ -6,6 +6,7 @@ set -eu
 build=$1 endpoint=$2 tree=$PWD
 folder=$(mktemp -d /tmp/cp.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
+umask 002 # as some have it: what a group may write is not loaded
 readme=$tree/README.md
 
 block() { awk -f "$tree/tests/readme/block.awk" -v name="$1" -v index_wanted="$2" "$readme"; }
@@ -21,7 +22,7 @@ named=$(grep -cE '^<!-- .* -->$' "$readme")
 fences=$(grep -cE '^```' "$readme")
 [ $((named * 2)) -eq "$fences" ] || fail "$named names for $fences fences"
 
-mkdir "$folder/work"
+mkdir -m 755 "$folder/work"
 sed -n 's/^<!-- \(.*\/.*\) -->$/\1/p' "$readme" >"$folder/files"
 while read -r file; do
     block "$file" 1 >"$folder/shown"
