@@ -159,15 +159,16 @@ void case_native(const struct conform_subject *subject)
     stage_close(&stage);
 }
 
-/* A bare descriptor is blocking, or for a loop not. */
+/* A handle that is a bare descriptor is blocking, or for a loop not. */
 static void has_mode(const struct stage_connection *connection, bool is_blocking)
 {
     void *out = NULL;
     int flags;
 
-    if (connection->stage->manager->native(connection->state, "fd", &out) != 0) {
+    if (connection->stage->subject->native == NULL || strcmp(connection->stage->subject->native, "fd") != 0) {
         return;
     }
+    CONFORM(connection->stage->manager->native(connection->state, "fd", &out) == 0, "native: gives no fd");
     flags = fcntl(*(const int32_t *)out, F_GETFL);
     CONFORM(flags >= 0 && ((flags & O_NONBLOCK) == 0) == is_blocking, "prepare left the descriptor %sblocking",
             is_blocking ? "non-" : "");

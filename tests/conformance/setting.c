@@ -177,6 +177,23 @@ struct connpool_statistics setting_statistics(const struct setting *setting)
     return statistics;
 }
 
+const char *setting_tale(const struct setting *setting)
+{
+    static char tale[300];
+    struct connpool_statistics statistics = setting_statistics(setting);
+    size_t length = 0;
+
+    for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
+        if (statistics.ended[i] > 0) {
+            length +=
+                (size_t)snprintf(tale + length, sizeof(tale) - length, "%llu %s, ",
+                                 (unsigned long long)statistics.ended[i], connpool_reason_text((connpool_reason)i));
+        }
+    }
+    (void)snprintf(tale + length, sizeof(tale) - length, "log: %s", setting->said == NULL ? "" : setting->said);
+    return tale;
+}
+
 struct connpool_lease_info setting_info(const connpool_lease *lease)
 {
     struct connpool_lease_info info = {.size = sizeof(info)};

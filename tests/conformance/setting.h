@@ -44,6 +44,8 @@ connpool_status setting_acquire(struct setting *setting, int limit_ms, connpool_
 /* The same; fails the case unless it succeeds. */
 connpool_lease setting_must_acquire(struct setting *setting);
 void setting_release(connpool_lease *lease);
+/* How many connections ended and why, and what the log said last; lives until the next call. */
+const char *setting_tale(const struct setting *setting);
 struct connpool_statistics setting_statistics(const struct setting *setting);
 struct connpool_lease_info setting_info(const connpool_lease *lease);
 
