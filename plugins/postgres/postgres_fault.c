@@ -122,6 +122,9 @@ void postgres_fault_flatten(const char *text, char *line, size_t size)
     for (char *each = line; *each != '\0'; each++) {
         *each = iscntrl((unsigned char)*each) ? ' ' : *each;
     }
+    while (have > 0 && line[have - 1] == '.') {
+        line[--have] = '\0';
+    }
 }
 
 static bool is_sqlstate(const char *text)

@@ -33,7 +33,8 @@ int32_t postgres_fault_connect(struct connpool_fault *fault, const PGconn *pg, c
 
 /* For the unit test: the last SQLSTATE in a text of PQERRORS_VERBOSE, or none. */
 bool postgres_fault_find(const char *text, char sqlstate[6]);
-/* For the unit test: a text in one line, without where in the server's source it was said. */
+/* For the unit test: a text in one line, without where in the server's source it was said and without a
+ * final stop. */
 void postgres_fault_flatten(const char *text, char *line, size_t size);
 
 #endif
