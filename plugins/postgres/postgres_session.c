@@ -143,7 +143,8 @@ void postgres_destroy(void *connection)
     if (postgres->pg == NULL) {
         return;
     }
-    if (postgres->inode != 0 && !postgres_is_ours(postgres)) {
+    /* Of a connection that it found lost libpq itself closed the socket. */
+    if (postgres->inode != 0 && PQsocket(postgres->pg) >= 0 && !postgres_is_ours(postgres)) {
         /* PQfinish would write to and close what is another's by now: rather lose the memory. */
         host->log(host, CONNPOOL_LOG_ERROR, "postgres: the application closed or replaced a connection's descriptor");
         return;
