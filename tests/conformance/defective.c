@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SOME_MS 50 /* more than is allowed under a sanitizer, too */
@@ -70,11 +71,19 @@ static void wait_for(int fd, int limit_ms)
     (void)poll(&polled, 1, limit_ms);
 }
 
-static void burn(const struct lines_connection *connection)
+static int64_t cpu_time_ms(void)
 {
-    int64_t end = connection->head.host->clock(connection->head.host) + SOME_MS * 1000000;
+    struct timespec time;
 
-    while (connection->head.host->clock(connection->head.host) < end) {
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void burn(void)
+{
+    int64_t end = cpu_time_ms() + SOME_MS;
+
+    while (cpu_time_ms() < end) {
     }
 }
 
@@ -83,7 +92,7 @@ static void misuse_time(const struct lines_connection *connection)
     if (defect == DEFECT_BLOCKS) {
         wait_for(-1, SOME_MS);
     } else if (defect == DEFECT_BURNS) {
-        burn(connection);
+        burn();
     } else if (defect == DEFECT_BLOCKS_FOR_EVER) {
         wait_for(connection->fd, -1);
     }
@@ -118,8 +127,12 @@ static int32_t hear(const struct lines_connection *connection, char letter, stru
                     struct connpool_fault *fault)
 {
     char heard = '\0';
-    ssize_t length = recv(connection->fd, &heard, 1, MSG_DONTWAIT);
+    ssize_t length;
 
+    if (defect == DEFECT_EARLY_FAILS && wait->ready == 0) {
+        return fail(fault, CONNPOOL_ERROR_PROTOCOL, "nothing is there");
+    }
+    length = recv(connection->fd, &heard, 1, MSG_DONTWAIT);
     if (length == 1 && heard == letter) {
         return CONNPOOL_STEP_DONE;
     }
@@ -128,9 +141,6 @@ static int32_t hear(const struct lines_connection *connection, char letter, stru
     }
     if (length == 0 || errno != EAGAIN) {
         return fail(fault, CONNPOOL_ERROR_CLOSED, "the peer ended the connection");
-    }
-    if (defect == DEFECT_EARLY_FAILS && wait->ready == 0) {
-        return fail(fault, CONNPOOL_ERROR_PROTOCOL, "nothing is there");
     }
     return wait_on(connection, wait);
 }
