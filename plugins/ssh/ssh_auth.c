@@ -2,6 +2,7 @@
 /* ssh_auth: see ssh_auth.h. */
 #include "ssh_auth.h"
 
+#include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -161,6 +162,9 @@ static int32_t list(struct ssh_session *session, struct connpool_wait *wait, str
                    : ssh_session_fail(session, error, CONNPOOL_ERROR_PROTOCOL, "login", fault);
     }
     (void)snprintf(session->auth.offered, sizeof(session->auth.offered), "%s", offered);
+    for (char *at = session->auth.offered; *at != '\0'; at++) {
+        *at = (char)(*at >= ' ' && *at <= '~' ? *at : '?');
+    }
     return choose(session, fault);
 }
 
@@ -211,5 +215,8 @@ int32_t ssh_auth_step(struct ssh_session *session, struct connpool_wait *wait, s
     while (result == 0 && !libssh2_userauth_authenticated(session->libssh2)) {
         result = session->auth.method == SSH_AUTH_LIST ? list(session, wait, fault) : step_method(session, wait, fault);
     }
+    /* libssh2 leaves there that a key was not of the first form it tried: the application's next SSL_read in this
+     * thread would fail for it. */
+    ERR_clear_error();
     return result;
 }

@@ -58,9 +58,23 @@ static int32_t step(struct ssh_session *session, struct connpool_wait *wait, str
     return result;
 }
 
+/* What the last lease left: our socket, at whose other end the server still is. */
+static int32_t check_left(struct ssh_session *session, struct connpool_fault *fault)
+{
+    int32_t result = stream_check(&session->stream, fault);
+
+    if (result == 0 && session->is_lost) {
+        return ssh_session_fail(session, LIBSSH2_ERROR_SOCKET_DISCONNECT, CONNPOOL_ERROR_CLOSED, "the last lease",
+                                fault);
+    }
+    return result;
+}
+
 int32_t ssh_probe_check(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
-    return step(connection, wait, fault);
+    int32_t result = check_left(connection, fault);
+
+    return result == 0 ? step(connection, wait, fault) : result;
 }
 
 /* ---- A parked session */
@@ -116,8 +130,12 @@ int32_t ssh_probe_idle(void *connection, struct connpool_wait *wait, struct conn
 {
     struct ssh_session *session = connection;
     const struct ssh_options *options = session->stream.head.options;
-    int32_t seen = CONNPOOL_STEP_AGAIN;
+    int32_t seen = check_left(session, fault);
 
+    if (seen < 0) {
+        return seen;
+    }
+    seen = CONNPOOL_STEP_AGAIN;
     if (session->probe.is_running) {
         return step_idle_probe(session, wait, fault);
     }

@@ -117,7 +117,13 @@ static void keep(char *bytes, size_t capacity, size_t *size, const char *piece, 
     *size += length;
 }
 
-/* What has come of a stream: 0: all of it, EAGAIN: that was all for now, or another error. */
+static bool is_late(const struct run *run)
+{
+    return run->deadline != NO_LIMIT && now_ms() >= run->deadline;
+}
+
+/* What has come of a stream: 0: all of it, EAGAIN: that was all for now, or another error. A server may send faster
+ * than we read, so that this has no end of its own. */
 static int read_stream(struct run *run, int stream)
 {
     struct connpool_ssh_command *command = run->command;
@@ -130,6 +136,10 @@ static int read_stream(struct run *run, int stream)
             keep(command->output, command->output_capacity, &command->output_size, piece, (size_t)length);
         } else {
             keep(command->errors, command->errors_capacity, &command->errors_size, piece, (size_t)length);
+        }
+        if (is_late(run)) {
+            (void)time_out(run);
+            return LIBSSH2_ERROR_TIMEOUT;
         }
         ssh_session_begin_step(run->session);
     }
@@ -186,7 +196,7 @@ static int32_t exchange(struct run *run)
             result = is_failure(result) ? result : read_stream(run, SSH_EXTENDED_DATA_STDERR);
         }
         if (is_failure(result)) {
-            return fail(run, result, "command");
+            return end_of(run, result, "command");
         }
         if (!libssh2_channel_eof(run->channel) && await(run) != 0) {
             return -run->fault->error_class;
