@@ -1,7 +1,7 @@
 #!/bin/sh
 # docs.sh BUILD COMPILER: what the guides show compiles, a page's blocks of C together being one file, and each of their
-# blocks of JSON is a right configuration. The samples of conf/ are right too, no link leads nowhere, and the man page has
-# today's version.
+# blocks of JSON is a right configuration. The samples of conf/ and of the manuals are right too, no link leads nowhere,
+# and the man page has today's version.
 set -eu
 build=$1 compiler=$2
 folder=$(mktemp -d /tmp/cp.XXXXXX)
@@ -41,8 +41,18 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=s
 (umask 077 && echo secret >"$folder/conf/db.password")
 ssh-keygen -q -t ed25519 -N '' -f "$folder/conf/ssh_key"
 (umask 022 && echo "example.org $(cat "$folder/conf/ssh_key.pub")" >"$folder/conf/known_hosts")
+mkdir -m 700 "$folder/conf/keys"
+cp "$folder/conf/ssh_key" "$folder/conf/keys/build"
+# So does the pool that each manual begins with.
+for page in plugins/*/*.md; do
+    awk 'BEGIN { print "{\"pools\": {" }
+         /^    "/ && !done { inside = 1 }
+         inside && /^$/ { inside = 0; done = 1 }
+         inside { print }
+         END { print "}}" }' "$page" >"$folder/conf/$(basename "$page").json"
+done
 for sample in "$folder"/conf/*.json; do
-    check "$sample" "conf/${sample##*/}"
+    check "$sample" "a sample, ${sample##*/}"
 done
 
 for page in *.md docs/*.md examples/*.md plugins/*/*.md; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # readme.sh BUILD ENDPOINT: what the README shows is true: each block that is a file is that file, and the commands
 # between them compile and run, in an empty folder, on what is installed, with ENDPOINT (a web server) in place of
-# example.org:80. No block is left out.
+# example.org:80. No block is left out. Last come the commands of examples/README.md.
 set -eu
 build=$1 endpoint=$2 tree=$PWD
 folder=$(mktemp -d /tmp/cp.XXXXXX)
@@ -39,8 +39,11 @@ export PKG_CONFIG_PATH LD_LIBRARY_PATH PATH
 
 cd "$folder/work"
 runs=$(grep -c '^<!-- run -->$' "$readme")
-for index in $(seq "$runs"); do
-    block run "$index" | sed "s/example\.org:80/$endpoint/g" >"$folder/commands"
+for index in $(seq "$runs") examples; do
+    case $index in
+    examples) awk -f "$tree/tests/readme/block.awk" -v name=run -v index_wanted=1 "$tree/examples/README.md" ;;
+    *) block run "$index" ;;
+    esac | sed "s/example\.org:80/$endpoint/g" >"$folder/commands"
     sh -eux "$folder/commands" >"$folder/said" 2>&1 || fail "$(cat "$folder/said")"
     cat "$folder/said" >>"$folder/all"
 done
