@@ -15,7 +15,6 @@ E1 E2 E3 E4 E5 E6 E7 E8 E9 E10 E11 E12 E13 E14 E15 E16 E17 E18 E19 E20 E21 E22 E
 exceptions='
 B13 no promise to test: to leave a callback by longjmp or by an exception is forbidden, which the guide says
 B16 no promise to test: no call may be made from a signal handler, which the guide says
-E15 comes with the managers that link OpenSSL or libpq: neither manager of now links a library but libc
 E19 no promise to test: a plugin that crashes ends its process, which the guide for plugins says'
 
 sources=$(find . -name '*_test.c' -o -name '*_stress.c' -o -path './model/run' -o -path './build/*.sh' ! -name rows.sh)

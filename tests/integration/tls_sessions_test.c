@@ -196,6 +196,23 @@ static void sessions_outlive_a_restart(void **state)
     tls_harness_stop();
 }
 
+/* The server's certificate is not shown again: a session is of no more use once it is over. */
+static void a_session_ends_with_its_certificate(void **state)
+{
+    const struct certificate_request over = {.begins = -2 * CERTIFICATES_HOUR, .ends = -CERTIFICATES_HOUR};
+    connpool *context;
+
+    (void)state;
+    certificates_issue(&tls_harness.certificates, "over", &over);
+    tls_harness_serve(&(struct server_tls_options){.certificate = "over"});
+    context = tls_harness_open(", \"insecure_no_verification\": true");
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(open_and_discard(harness_pool(context)), 0);
+    }
+    harness_close(context);
+    tls_harness_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +225,7 @@ int main(void)
         cmocka_unit_test(resumption_can_be_switched_off),
         cmocka_unit_test(endpoints_share_no_sessions),
         cmocka_unit_test(sessions_outlive_a_restart),
+        cmocka_unit_test(a_session_ends_with_its_certificate),
     };
 
     return cmocka_run_group_tests(tests, tls_harness_begin, tls_harness_end);
