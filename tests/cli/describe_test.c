@@ -74,8 +74,8 @@ static void a_manager_by_its_file(void **state)
 static void as_markdown(void **state)
 {
     static const char *const rows[] = {
-        "| option | type | default | limits | stands at | meaning |\n| --- | --- | --- | --- | --- | --- |\n"
-        "| `host` | text | required | bytes: 1 to 253 | pool, endpoint | where |\n",
+        "| option | type | default | limits | stands at | meaning |\n| --- | --- | --- | --- | --- | --- |\n",
+        "\n| `host` | text | required | bytes: 1 to 253 | pool, endpoint | where |\n",
         "\n| `verify` | boolean | `true` | - | pool, endpoint | yes or no |\n",
         "\n| `any_integer` | integer | 0 | - | pool, endpoint | no limits |\n",
         "\n| `keywords` | map | none | not password, host | pool, endpoint | passed on |\n",
