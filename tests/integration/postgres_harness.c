@@ -45,7 +45,8 @@ void postgres_harness_init(void)
     assert_int_equal(setenv(POSTGRES_HARNESS_SECRET, SERVER_POSTGRES_PASSWORD, 1), 0);
 }
 
-static connpool *open_json(const char *format, va_list arguments, connpool_error *error)
+static connpool *__attribute__((format(printf, 1, 0)))
+open_json(const char *format, va_list arguments, connpool_error *error)
 {
     static char plugin_folder[] = CONNPOOL_TEST_PLUGIN_FOLDER;
     char *const folders[] = {plugin_folder, NULL};
