@@ -126,6 +126,7 @@ static void leave_line(struct cp_acquire *acquire)
     struct cp_wakes wakes = {.count = 0};
 
     cp_lock_take(&acquire->pool->lock);
+    cp_lane_answer(acquire->pool, waiter);
     if (cp_line_is_standing(waiter)) {
         cp_line_leave(acquire->pool, waiter, &wakes);
     } else if (waiter->state == CP_WAITER_GRANTED) {
@@ -159,7 +160,8 @@ static void abandon(struct cp_operation *operation)
     acquire->connection = NULL;
     if (connection != NULL && acquire->phase == CP_ACQUIRE_LOCAL) {
         cp_release_put_back(connection);
-    } else if (connection != NULL && !cp_carry_elsewhere(connection)) {
+    } else if (connection != NULL &&
+               (atomic_load(&acquire->pool->context->is_closing) || !cp_carry_elsewhere(connection))) {
         cp_verdict_abandoned(connection);
     }
     (void)cp_acquire_end(acquire,

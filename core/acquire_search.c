@@ -123,6 +123,8 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
         waiter->is_timed = *at != 0;
         waiter->state = CP_WAITER_WAITING;
         acquire->is_in_line = true;
+        cp_line_take_back(acquire->pool, waiter->lane, doomed, wakes);
+        *at = cp_time_earlier(*at, cp_lane_watch_until(acquire->pool, waiter));
     } else {
         cp_line_leave(acquire->pool, waiter, wakes);
         acquire->is_in_line = false;
@@ -152,6 +154,7 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
     struct cp_waiter *waiter = &acquire->waiter;
     enum finding finding;
 
+    cp_lane_answer(acquire->pool, waiter);
     if (waiter->state == CP_WAITER_GRANTED) {
         return accept_grant(acquire);
     }

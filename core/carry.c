@@ -5,6 +5,7 @@
 #include "collector.h"
 #include "memory.h"
 #include "pool.h"
+#include "reactor.h"
 #include "release.h"
 #include "run.h"
 #include "verdict.h"
@@ -15,6 +16,8 @@ struct carry {
     struct cp_task task;
     struct connpool_connection *connection;
 };
+
+static bool hand_on(struct connpool_connection *connection);
 
 static struct carry *carry_of(struct cp_operation *operation)
 {
@@ -81,11 +84,14 @@ static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
     return CONNPOOL_STEP_DONE;
 }
 
-/* The loop stops: nobody is left to drive the operation. */
+/* The loop stops. A reactor's may do so while there is another that goes on with the operation; else it ends. */
 static void abandon(struct cp_operation *operation)
 {
     struct connpool_connection *connection = carry_of(operation)->connection;
 
+    if (hand_on(connection)) {
+        return;
+    }
     if (connection->state == CP_CLOSING) {
         cp_connection_end(connection);
     } else {
@@ -121,6 +127,20 @@ bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *lo
     return true;
 }
 
+/* The context's lock is held. */
+static struct cp_loop *loop_for(const struct connpool_connection *connection)
+{
+    struct connpool *context = connection->pool->context;
+
+    if (context->is_closing_driven) {
+        return context->closing_loop;
+    }
+    if (context->collector != NULL && connection->pool->policy.background_collector) {
+        return cp_collector_loop(context->collector);
+    }
+    return cp_reactor_loop_of_thread(context);
+}
+
 bool cp_carry_elsewhere(struct connpool_connection *connection)
 {
     struct connpool *context = connection->pool->context;
@@ -128,13 +148,22 @@ bool cp_carry_elsewhere(struct connpool_connection *connection)
     bool is_carried;
 
     cp_lock_take(&context->lock);
-    loop = context->is_closing_driven ? context->closing_loop : NULL;
-    if (loop == NULL && context->collector != NULL && connection->pool->policy.background_collector) {
-        loop = cp_collector_loop(context->collector);
-    }
+    loop = loop_for(connection);
     is_carried = loop != NULL && cp_carry_in_loop(connection, loop);
     cp_lock_give(&context->lock);
     return is_carried;
+}
+
+/* What connpool_close abandons at its end is not taken over. */
+static bool hand_on(struct connpool_connection *connection)
+{
+    struct connpool *context = connection->pool->context;
+    bool has_ended;
+
+    cp_lock_take(&context->lock);
+    has_ended = atomic_load(&context->is_closing) && !context->is_closing_driven;
+    cp_lock_give(&context->lock);
+    return !has_ended && cp_carry_elsewhere(connection);
 }
 
 void cp_carry_here(struct connpool_connection *connection)
@@ -143,6 +172,10 @@ void cp_carry_here(struct connpool_connection *connection)
     struct carry carry;
 
     init(&carry, connection);
+    if (cp_reactor_loop_of_thread(context) != NULL) {
+        abandon(&carry.operation); /* without memory nothing can go on there, and it may not wait */
+        return;
+    }
     (void)cp_drive(&carry.operation, context->sleepers, &context->clock, 0);
 }
 

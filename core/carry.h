@@ -12,15 +12,17 @@
 
 /*
  * Drive the operation that was started, on the loop that serves the connection's pool: the collector's, or
- * connpool_close's while it waits. Returns at once. False: there is none, or no memory; nothing was done.
+ * connpool_close's while it waits; else on that of a reactor of the calling thread. Returns at once. False: there is
+ * none, or no memory; nothing was done.
  */
 bool cp_carry_elsewhere(struct connpool_connection *connection);
 /* On this loop; returns at once. False: no memory; nothing was done. */
 bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *loop);
-/* In the calling thread, to its end. May wait, as long as the operation's limit. */
+/* In the calling thread, to its end. May wait, as long as the operation's limit; in a reactor's thread it is abandoned
+ * instead. */
 void cp_carry_here(struct connpool_connection *connection);
 /* Start an operation: its first step in the calling thread, which costs less than to wake another; the rest, if there
- * is one, elsewhere where that can be, else here. May wait. */
+ * is one, elsewhere where that can be, else here: as cp_carry_here. */
 void cp_carry_start(struct connpool_connection *connection, enum cp_kind kind);
 
 #endif

@@ -11,6 +11,7 @@
 #include "fork.h"
 #include "memory.h"
 #include "pool.h"
+#include "reactor.h"
 #include "release.h"
 
 /* Threads for name resolution (an endpoint uses at most a quarter of them) and for blocking operations. */
@@ -233,7 +234,7 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
     if (context->fork_generation != cp_fork_generation) {
         return CONNPOOL_FORKED;
     }
-    if (timeout_ms < CONNPOOL_WAIT_FOREVER) {
+    if (timeout_ms < CONNPOOL_WAIT_FOREVER || (timeout_ms != 0 && cp_reactor_is_dispatching())) {
         return CONNPOOL_INVALID;
     }
     if (atomic_exchange(&context->is_closing, true)) {
@@ -244,6 +245,7 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
     }
     cancel_state = cp_cancel_disable();
     set_closing_driven(context, true);
+    cp_reactor_retire_of_thread(context);
     close_pools(context);
     if (!is_all_gone(context)) {
         wait_until_gone(context, deadline);

@@ -6,6 +6,7 @@
 #include "carry.h"
 #include "error.h"
 #include "pool.h"
+#include "reactor.h"
 #include "run.h"
 
 static bool has_goodbye(const struct connpool_connection *connection)
@@ -63,7 +64,7 @@ static void drive_together(struct connpool *context, struct cp_connection_list *
     struct cp_loop *loop = NULL;
     struct connpool_connection *connection;
 
-    if (TAILQ_NEXT(TAILQ_FIRST(closes), link) != NULL) {
+    if (TAILQ_NEXT(TAILQ_FIRST(closes), link) != NULL && cp_reactor_loop_of_thread(context) == NULL) {
         cp_fault_init(&fault);
         loop = cp_loop_new(&context->clock, &fault);
     }

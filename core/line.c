@@ -28,7 +28,10 @@ void cp_wakes_fire(struct cp_wakes *wakes)
 
 static void add_wake(struct cp_wakes *wakes, const struct cp_waiter *waiter)
 {
-    assert(wakes->count < CP_WAKES);
+    if (wakes->count == CP_WAKES) {
+        cp_waker_fire(cp_waker_ref(waiter->waker));
+        return;
+    }
     wakes->wakers[wakes->count++] = cp_waker_ref(waiter->waker);
 }
 
@@ -134,7 +137,7 @@ enum cp_reservation cp_line_reserve(struct connpool_endpoint *endpoint, struct c
 }
 
 /* Out of every line it stands in; the lines it leaves get new heads. */
-static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter)
+static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
     for (size_t i = 0; i < waiter->count; i++) {
         struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
@@ -145,13 +148,15 @@ static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter)
         cp_endpoints_unref(endpoint);
     }
     atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
+    cp_lane_leave(pool, waiter, wakes);
 }
 
-static void wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
+void cp_line_wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
-    if (waiter != NULL && waiter->state == CP_WAITER_WAITING) {
+    if (waiter->state == CP_WAITER_WAITING) {
         waiter->state = CP_WAITER_WOKEN;
         add_wake(wakes, waiter);
+        cp_lane_called(waiter->places[0].endpoint->pool, waiter, wakes);
     }
 }
 
@@ -182,11 +187,11 @@ void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
     const struct connpool_endpoint *hungry;
 
     if (first != NULL && first->state == CP_WAITER_WAITING && (has_idle(endpoint) || must_look(endpoint, first))) {
-        wake(first, wakes);
+        cp_line_wake(first, wakes);
     }
     hungry = first_hungry(pool);
     if (hungry != NULL && (pool->total < pool->policy.total_max_size || !cp_due_is_empty(pool))) {
-        wake(first_waiter(hungry), wakes);
+        cp_line_wake(first_waiter(hungry), wakes);
     }
 }
 
@@ -205,8 +210,9 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     bool is_asleep = waiter->state == CP_WAITER_WAITING;
 
     waiter->endpoint = endpoint;
-    remove_places(endpoint->pool, waiter);
+    remove_places(endpoint->pool, waiter, wakes);
     waiter->state = CP_WAITER_GRANTED;
+    cp_lane_called(endpoint->pool, waiter, wakes);
     if (is_asleep) {
         add_wake(wakes, waiter);
     } else {
@@ -288,13 +294,15 @@ void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
         endpoint->waiters++;
         refresh(endpoint);
     }
+    cp_lane_enter(pool, waiter);
     waiter->is_timed = false;
     waiter->state = CP_WAITER_WAITING;
 }
 
 void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
-    remove_places(pool, waiter);
+    cp_lane_answer(pool, waiter);
+    remove_places(pool, waiter, wakes);
     waiter->state = CP_WAITER_OUT;
     match_all(waiter, wakes);
 }
@@ -332,6 +340,9 @@ bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *
     cp_lock_take(&own->lock);
     if (to == own) {
         /* Should its new holder put it back, it is as if parked now. */
+        connection->released = cp_clock_coarse(&pool->context->clock);
+        connection->parked = ++own->parkings;
+        connection->idle_is_named = false;
         connection->was_extra = false;
         connection->due = connection->expires;
         cp_connection_set_state(connection, CP_CHECKING);
@@ -348,6 +359,101 @@ bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *
     return true;
 }
 
+/* ---- What a reactor does not come for ---- */
+
+/* All waiters of a lane leave the line; those that a wake is under way to go to `woken`. Nothing was to be had for the
+ * others, so nothing is for those behind them. */
+static void empty_lane(struct connpool_pool *pool, struct cp_lane *lane, struct cp_lane_waiters *woken,
+                       struct cp_wakes *wakes)
+{
+    struct cp_waiter *waiter;
+
+    while ((waiter = TAILQ_FIRST(&lane->waiters)) != NULL) {
+        bool was_woken = waiter->state == CP_WAITER_WOKEN;
+
+        remove_places(pool, waiter, wakes);
+        waiter->state = CP_WAITER_OUT;
+        if (was_woken) {
+            cp_lane_answer(pool, waiter);
+            TAILQ_INSERT_TAIL(woken, waiter, in_lane);
+        }
+    }
+}
+
+/* The connection that a waiter was granted is idle again, or may not be used any more. */
+static void park_granted(struct connpool_connection *connection, int64_t now, struct cp_connection_list *doomed,
+                         struct cp_wakes *wakes)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    connpool_reason reason;
+    int64_t due = CP_NEVER;
+    bool is_spent;
+
+    cp_lock_take(&endpoint->lock);
+    is_spent = cp_endpoint_is_spent(connection, now, &reason);
+    if (is_spent) {
+        cp_endpoint_doom(connection, reason, true);
+        TAILQ_INSERT_TAIL(doomed, connection, link);
+    } else {
+        due = cp_endpoint_put_back(connection);
+    }
+    cp_lock_give(&endpoint->lock);
+    if (!is_spent) {
+        (void)cp_line_parked(endpoint, due, wakes);
+    }
+}
+
+static void undo_grant(struct cp_waiter *waiter, int64_t now, struct cp_connection_list *doomed, struct cp_wakes *wakes)
+{
+    struct connpool_connection *connection = waiter->connection;
+    struct connpool_connection *victim = waiter->victim;
+
+    waiter->state = CP_WAITER_OUT;
+    waiter->connection = NULL;
+    waiter->victim = NULL;
+    if (connection != NULL) {
+        park_granted(connection, now, doomed, wakes);
+    } else if (victim != NULL) {
+        drop_slot(waiter->endpoint); /* the victim has its own until it has ended */
+        TAILQ_INSERT_TAIL(doomed, victim, link);
+    } else {
+        cp_line_unreserve(waiter->endpoint, wakes);
+    }
+}
+
+/* The lane of this waiter does not come. */
+static void pass_over(struct connpool_pool *pool, struct cp_waiter *waiter, int64_t now,
+                      struct cp_connection_list *doomed, struct cp_wakes *wakes)
+{
+    struct cp_lane_waiters woken = TAILQ_HEAD_INITIALIZER(woken);
+    struct cp_lane *lane = waiter->lane;
+    const struct cp_waiter *other;
+
+    atomic_store(lane->was_passed_over, true);
+    cp_loop_kick(lane->loop);
+    empty_lane(pool, lane, &woken, wakes);
+    if (waiter->state == CP_WAITER_GRANTED) {
+        cp_lane_answer(pool, waiter);
+        undo_grant(waiter, now, doomed, wakes);
+    }
+    TAILQ_FOREACH (other, &woken, in_lane) {
+        match_all(other, wakes);
+    }
+}
+
+void cp_line_take_back(struct connpool_pool *pool, const struct cp_lane *by, struct cp_connection_list *doomed,
+                       struct cp_wakes *wakes)
+{
+    int64_t now = pool->lanes.call_count == 0 ? 0 : cp_clock_precise(&pool->context->clock);
+    struct cp_waiter *overdue;
+
+    while ((overdue = cp_lane_overdue(pool, by, now)) != NULL) {
+        pass_over(pool, overdue, now, doomed, wakes);
+    }
+}
+
+/* ---- Close ---- */
+
 /* Take waiters out of line until the wakes are full; true: some are left. */
 static bool close_some(struct connpool_pool *pool, struct cp_wakes *wakes)
 {
@@ -360,7 +466,8 @@ static bool close_some(struct connpool_pool *pool, struct cp_wakes *wakes)
             if (wakes->count == CP_WAKES) {
                 return true;
             }
-            remove_places(pool, waiter);
+            remove_places(pool, waiter, wakes);
+            cp_lane_answer(pool, waiter);
             waiter->state = CP_WAITER_CLOSED;
             add_wake(wakes, waiter);
         }

@@ -18,18 +18,20 @@
  *
  * A wake is a hint: the woken waiter searches like a newcomer and may find nothing, because newcomers may overtake. One
  * wake under way for the head of an endpoint's line is enough; who leaves the line matches, so the wake is passed on.
- * Once a waiter has waited CP_PATIENCE, what is freed is handed to it instead (granted), and nobody can overtake.
+ * Once a waiter has waited CP_PATIENCE, what is freed is handed to it instead (granted), and nobody can overtake. What
+ * a reactor's waiter was woken for or granted and did not come for is taken back (lane.h).
  */
 #ifndef CP_LINE_H
 #define CP_LINE_H
 
 #include "endpoint.h"
+#include "lane.h"
 
 /* design: eventual fairness, as in parking_lot's mutexes, by the releaser's clock. */
 #define CP_PATIENCE CP_MILLISECOND
 
 enum cp_waiter_state {
-    CP_WAITER_OUT,     /* not in line */
+    CP_WAITER_OUT,     /* not in line; one whose acquirer has not looked since was passed over, and is woken for it */
     CP_WAITER_WAITING, /* in line, asleep or about to be */
     CP_WAITER_WOKEN,   /* in line, was woken and has not looked yet */
     CP_WAITER_GRANTED, /* out of line, holds what it was given */
@@ -53,6 +55,10 @@ struct cp_waiter {
     struct cp_waker *waker; /* borrowed from the driver; a reference is taken for each wake */
     struct cp_place *places;
     size_t count;
+    struct cp_lane *lane; /* whose it is; NULL until it enters: the threads' */
+    TAILQ_ENTRY(cp_waiter) in_lane;
+    TAILQ_ENTRY(cp_waiter) called;
+    int64_t called_at; /* precise; 0: it was not called, or has come */
     /* What it was granted. */
     struct connpool_endpoint *endpoint;     /* whose connection or slot */
     struct connpool_connection *connection; /* CHECKING, its endpoint's; NULL: a slot */
@@ -60,9 +66,10 @@ struct cp_waiter {
                                            NULL: the slot is free */
 };
 
-/* The wakes that a change under the pool's lock asks for; fired after unlocking. Each holds a reference. */
-/* A waiter that leaves passes on at most one wake for each endpoint that it stood at, and one for a slot; a release
- * that grants adds its own. */
+/* The wakes that a change under the pool's lock asks for; fired after unlocking. Each holds a reference. A waiter that
+ * leaves passes on at most one wake for each endpoint that it stood at, and one for a slot; a release that grants adds
+ * its own. Where reactors do not come there may be more: what does not fit is fired at once, under the lock, which is
+ * slow and does no other harm. */
 #define CP_ANY_ENDPOINTS 64
 #define CP_WAKES         (CP_ANY_ENDPOINTS + 4)
 struct cp_wakes {
@@ -109,6 +116,18 @@ void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
  * waits. True: something is due earlier than before. The endpoint's record may be another's by now, which does no harm.
  * The pool's lock is held; takes endpoints' locks. */
 bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes);
+
+/* Wake a waiter that sleeps. The pool's lock is held. */
+void cp_line_wake(struct cp_waiter *waiter, struct cp_wakes *wakes);
+
+/*
+ * For a waiter of lane `by` that is about to sleep: what other lanes were called for and did not come for within
+ * CP_PATIENCE is put back into the pool, and whoever is first of those that are there is woken for it, the caller
+ * perhaps; those lanes' waiters return to their places when they come. What ends by this (a connection that may not be
+ * used any more, a victim that nobody needs) goes to `doomed`. The pool's lock is held; takes endpoints' locks.
+ */
+void cp_line_take_back(struct connpool_pool *pool, const struct cp_lane *by, struct cp_connection_list *doomed,
+                       struct cp_wakes *wakes);
 
 /* Hand a connection (LEASED, RESETTING or CHECKING, not to be parked yet) to the waiter that came first, if it has
  * waited long enough. True: it has it. The pool's lock is held; takes the endpoint's. */

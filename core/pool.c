@@ -103,6 +103,7 @@ static void init_lists(struct connpool_pool *pool)
 {
     RB_INIT(&pool->due);
     RB_INIT(&pool->hungry);
+    cp_lanes_init(&pool->lanes);
     TAILQ_INIT(&pool->busy);
     TAILQ_INIT(&pool->endpoints);
     TAILQ_INIT(&pool->lingering);
@@ -122,6 +123,7 @@ struct connpool_pool *cp_pool_new(struct connpool *context, struct cp_config_poo
     }
     init_lists(pool);
     pool->context = context;
+    pool->index = context->pool_count;
     pool->manager = config->manager;
     pool->policy = config->policy;
     pool->name = config->name;

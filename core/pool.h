@@ -25,6 +25,7 @@ TAILQ_HEAD(cp_acquire_list, cp_acquire);
 struct connpool_pool {
     /* Constant once the context is open. */
     struct connpool *context;
+    size_t index; /* in the context's array */
     char *name;
     const struct connpool_manager *manager;
     struct cp_policy policy;
@@ -54,6 +55,7 @@ struct connpool_pool {
     uint64_t random;
     struct cp_due_tree due;
     struct cp_hungry_tree hungry;
+    struct cp_lanes lanes;             /* who waits */
     struct cp_acquire_list busy;       /* acquires that sleep on a connection's operation (acquire_busy.h) */
     struct cp_endpoint_list endpoints; /* all in use */
     struct cp_endpoint_list lingering;

@@ -56,6 +56,7 @@ static size_t live, most, destroyed;
 static uint32_t last_number;
 static _Atomic uint64_t calls[TEST_OPERATIONS];
 static _Atomic int64_t deadlines[TEST_OPERATIONS];
+static atomic_bool for_loop;
 static atomic_int endpoint_states, pool_states;
 
 static uint64_t wakes[MOST_WAKES];
@@ -215,6 +216,16 @@ void test_manager_set_deadline(enum test_operation operation, int64_t deadline)
 uint64_t test_manager_calls(enum test_operation operation)
 {
     return atomic_load(&calls[operation]);
+}
+
+void test_manager_set_for_loop(bool is_for_loop)
+{
+    atomic_store(&for_loop, is_for_loop);
+}
+
+bool test_manager_prepared_for_loop(void)
+{
+    return atomic_load(&for_loop);
 }
 
 int64_t test_manager_deadline(enum test_operation operation)

@@ -126,6 +126,8 @@ size_t test_manager_blocked(void);
 uint64_t test_manager_calls(enum test_operation operation);
 /* The deadline that the last call of that operation was given. */
 int64_t test_manager_deadline(enum test_operation operation);
+/* Whether the last prepare was told that a loop asks for the connection. */
+bool test_manager_prepared_for_loop(void);
 /* What was called, in order, as words "o1 p1 r1 c1 d1": a letter and the connection's number. Letters: o open, k check,
  * p prepare, r reset, i idle, c close, C close that is cut, d destroy; only those in `letters`. Lives until the next
  * call. */

@@ -35,6 +35,7 @@ void test_manager_called(enum test_operation operation, const struct test_state 
 /* What the operation is to answer. */
 struct test_behaviour test_manager_behaviour(enum test_operation operation, const struct test_state *state);
 void test_manager_set_deadline(enum test_operation operation, int64_t deadline);
+void test_manager_set_for_loop(bool for_loop);
 /* A connection's open starts (it gets its number), it is destroyed. */
 void test_manager_born(struct test_state *state);
 void test_manager_died(struct test_state *state);

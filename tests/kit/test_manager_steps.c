@@ -55,8 +55,8 @@ static void check_wait(enum test_operation operation, const struct test_state *s
     if (is_first && fault->error_class != 0) {
         test_manager_breach("%s: begins with a fault of class %d", name, fault->error_class);
     }
-    if ((wait->flags & CONNPOOL_WAIT_FOR_LOOP) != 0 && operation == TEST_PREPARE) {
-        test_manager_breach("prepare of connection %u: FOR_LOOP for a blocking acquire", state->connection.number);
+    if ((wait->flags & CONNPOOL_WAIT_FOR_LOOP) != 0 && operation != TEST_PREPARE) {
+        test_manager_breach("%s of connection %u: FOR_LOOP", name, state->connection.number);
     }
 }
 
@@ -258,6 +258,9 @@ static void begin(enum test_operation operation, struct test_state *state, const
     }
     test_manager_called(operation, state, letter);
     test_manager_set_deadline(operation, wait->deadline);
+    if (operation == TEST_PREPARE) {
+        test_manager_set_for_loop((wait->flags & CONNPOOL_WAIT_FOR_LOOP) != 0);
+    }
     state->behaviour = test_manager_behaviour(operation, state);
     atomic_store(&state->is_woken, false);
     if (operation != TEST_IDLE) {

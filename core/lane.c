@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* lane: see lane.h. */
+#include "lane.h"
+
+#include <assert.h>
+
+#include "pool.h"
+
+void cp_lanes_init(struct cp_lanes *lanes)
+{
+    TAILQ_INIT(&lanes->threads.waiters);
+    LIST_INIT(&lanes->reactors);
+    TAILQ_INIT(&lanes->calls);
+}
+
+void cp_lane_init(struct cp_lane *lane, struct connpool_pool *pool, struct cp_loop *loop, atomic_bool *was_passed_over)
+{
+    lane->loop = loop;
+    lane->was_passed_over = was_passed_over;
+    TAILQ_INIT(&lane->waiters);
+    cp_lock_take(&pool->lock);
+    LIST_INSERT_HEAD(&pool->lanes.reactors, lane, entry);
+    cp_lock_give(&pool->lock);
+}
+
+void cp_lane_fini(struct cp_lane *lane, struct connpool_pool *pool)
+{
+    cp_lock_take(&pool->lock);
+    assert(TAILQ_EMPTY(&lane->waiters) && lane->calls == 0);
+    LIST_REMOVE(lane, entry);
+    cp_lock_give(&pool->lock);
+}
+
+/* Somebody of this lane is the watch. */
+static void set_watch(struct cp_lane *lane, struct cp_wakes *wakes)
+{
+    if (lane->watch == NULL && !TAILQ_EMPTY(&lane->waiters)) {
+        lane->watch = TAILQ_LAST(&lane->waiters, cp_lane_waiters);
+        cp_line_wake(lane->watch, wakes);
+    }
+}
+
+/* While there are calls: who sleeps must not go on sleeping because nobody answers them. To wake the watch of a reactor
+ * is a call itself, so this may come back here, once for each reactor. */
+static void set_watches(struct cp_lanes *lanes, struct cp_wakes *wakes)
+{
+    struct cp_lane *lane;
+
+    if (lanes->call_count == 0) {
+        return;
+    }
+    if (!TAILQ_EMPTY(&lanes->threads.waiters)) {
+        set_watch(&lanes->threads, wakes);
+        return;
+    }
+    LIST_FOREACH (lane, &lanes->reactors, entry) {
+        if (lane->calls != lanes->call_count) {
+            set_watch(lane, wakes);
+        }
+    }
+}
+
+void cp_lane_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
+{
+    if (waiter->lane == NULL) {
+        waiter->lane = &pool->lanes.threads;
+    }
+    TAILQ_INSERT_TAIL(&waiter->lane->waiters, waiter, in_lane);
+}
+
+void cp_lane_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    TAILQ_REMOVE(&waiter->lane->waiters, waiter, in_lane);
+    if (waiter->lane->watch == waiter) {
+        waiter->lane->watch = NULL;
+        set_watches(&pool->lanes, wakes);
+    }
+}
+
+void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    if (waiter->lane->loop == NULL) {
+        return;
+    }
+    cp_lane_answer(pool, waiter);
+    waiter->called_at = cp_clock_precise(&pool->context->clock);
+    TAILQ_INSERT_TAIL(&pool->lanes.calls, waiter, called);
+    pool->lanes.call_count++;
+    waiter->lane->calls++;
+    set_watches(&pool->lanes, wakes);
+}
+
+void cp_lane_answer(struct connpool_pool *pool, struct cp_waiter *waiter)
+{
+    if (waiter->called_at != 0) {
+        waiter->called_at = 0;
+        TAILQ_REMOVE(&pool->lanes.calls, waiter, called);
+        pool->lanes.call_count--;
+        waiter->lane->calls--;
+    }
+}
+
+struct cp_waiter *cp_lane_overdue(const struct connpool_pool *pool, const struct cp_lane *by, int64_t now)
+{
+    struct cp_waiter *first = TAILQ_FIRST(&pool->lanes.calls);
+
+    return first != NULL && first->lane != by && now - first->called_at > CP_PATIENCE ? first : NULL;
+}
+
+int64_t cp_lane_watch_until(struct connpool_pool *pool, struct cp_waiter *waiter)
+{
+    struct cp_lane *lane = waiter->lane;
+    const struct cp_waiter *first = TAILQ_FIRST(&pool->lanes.calls);
+
+    if (lane->calls == pool->lanes.call_count) {
+        lane->watch = lane->watch == waiter ? NULL : lane->watch;
+        return 0;
+    }
+    if (lane->watch == NULL) {
+        lane->watch = waiter;
+    }
+    if (lane->watch != waiter) {
+        return 0;
+    }
+    /* Its own reactor's calls are answered soon, since it runs; those behind them are looked at again. */
+    return (first->lane == lane ? cp_clock_precise(&pool->context->clock) : first->called_at + 1) + CP_PATIENCE;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* request: see request.h; connpool_acquire_async and connpool_request_cancel. */
+#include "request.h"
+
+#include "acquire_call.h"
+#include "endpoints.h"
+#include "error.h"
+#include "memory.h"
+#include "reactor.h"
+
+static struct connpool_request_record *record_of_operation(struct cp_operation *operation)
+{
+    return (struct connpool_request_record *)((char *)operation -
+                                              offsetof(struct connpool_request_record, acquire.operation));
+}
+
+static struct connpool_request_record *record_of_task(struct cp_task *task)
+{
+    return (struct connpool_request_record *)((char *)task - offsetof(struct connpool_request_record, task));
+}
+
+/* ---- Records ---- */
+
+void cp_requests_init(struct cp_requests *requests)
+{
+    TAILQ_INIT(&requests->running);
+    TAILQ_INIT(&requests->ended);
+    TAILQ_INIT(&requests->free);
+}
+
+void cp_requests_fini(struct cp_requests *requests)
+{
+    struct connpool_request_record *record;
+
+    while ((record = TAILQ_FIRST(&requests->free)) != NULL) {
+        TAILQ_REMOVE(&requests->free, record, entry);
+        cp_waker_unref(&record->task.waker); /* a wake that is under way may hold it a little longer */
+    }
+}
+
+static void dispose(struct cp_task *task)
+{
+    cp_free(record_of_task(task));
+}
+
+static struct connpool_request_record *take_record(struct connpool_reactor *reactor)
+{
+    struct connpool_request_record *record = TAILQ_FIRST(&reactor->requests.free);
+
+    if (record != NULL) {
+        TAILQ_REMOVE(&reactor->requests.free, record, entry);
+        return record;
+    }
+    record = cp_alloc(sizeof(*record));
+    if (record != NULL) {
+        record->reactor = reactor;
+        record->generation = 1;
+    }
+    return record;
+}
+
+static void put_record(struct connpool_request_record *record)
+{
+    struct connpool_endpoint *endpoint = record->endpoint;
+
+    TAILQ_INSERT_HEAD(&record->reactor->requests.free, record, entry);
+    cp_endpoints_put(endpoint);
+}
+
+/* ---- Running ---- */
+
+static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
+{
+    struct connpool_request_record *record = record_of_operation(operation);
+    int32_t result;
+
+    record->is_in_step = true;
+    result = record->inner.step(operation, wait);
+    record->is_in_step = false;
+    return result;
+}
+
+/* A loop abandons nothing by itself: it was cancelled, or what it runs in closes. */
+static void abandon(struct cp_operation *operation)
+{
+    struct connpool_request_record *record = record_of_operation(operation);
+
+    record->inner.abandon(operation);
+    record->acquire.status =
+        cp_error_set(&record->acquire.error, CONNPOOL_CLOSED, 0, "pool '%s': the %s is closed",
+                     record->acquire.pool->name, record->reactor->is_retiring ? "context" : "reactor");
+}
+
+/* The request is over: its callback is told, in which it cannot be cancelled any more. */
+static void tell(struct connpool_request_record *record)
+{
+    struct cp_acquire *acquire = &record->acquire;
+    connpool_lease none = CONNPOOL_LEASE_NONE;
+    bool is_ok;
+
+    record->generation++;
+    cp_acquire_call_ended(acquire, record->began);
+    is_ok = acquire->status == CONNPOOL_OK;
+    cp_lock_assert_none();
+    record->callback(record->argument, acquire->status, is_ok ? &acquire->lease : &none,
+                     is_ok ? NULL : &acquire->error);
+    put_record(record);
+}
+
+static void done(struct cp_task *task)
+{
+    struct connpool_request_record *record = record_of_task(task);
+    struct connpool_reactor *reactor = record->reactor;
+
+    TAILQ_REMOVE(&reactor->requests.running, record, entry);
+    if (record->is_cancelled) {
+        record->generation++;
+        put_record(record);
+    } else if (reactor->is_retiring) {
+        record->is_ended = true;
+        TAILQ_INSERT_TAIL(&reactor->requests.ended, record, entry);
+        cp_loop_kick(reactor->loop);
+    } else {
+        tell(record);
+    }
+}
+
+void cp_requests_wake(struct cp_requests *requests)
+{
+    struct connpool_request_record *record;
+
+    TAILQ_FOREACH (record, &requests->running, entry) {
+        if (record->acquire.is_in_line) {
+            cp_waker_fire(cp_waker_ref(&record->task.waker));
+        }
+    }
+}
+
+void cp_requests_tell(struct cp_requests *requests)
+{
+    struct connpool_request_record *record;
+
+    while ((record = TAILQ_FIRST(&requests->ended)) != NULL) {
+        TAILQ_REMOVE(&requests->ended, record, entry);
+        tell(record);
+    }
+}
+
+void cp_requests_close(struct cp_requests *requests)
+{
+    struct connpool_request_record *record;
+
+    while ((record = TAILQ_FIRST(&requests->running)) != NULL) {
+        cp_loop_abandon(record->reactor->loop, &record->task);
+    }
+}
+
+/* ---- Calls ---- */
+
+static connpool_status refuse(const struct connpool_reactor *reactor, const struct connpool_endpoint *endpoint,
+                              connpool_acquired_fn *callback, connpool_error *error)
+{
+    if (reactor == NULL || callback == NULL) {
+        return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_async: the %s is NULL",
+                            reactor == NULL ? "reactor" : "callback");
+    }
+    if (endpoint == NULL) {
+        return cp_acquire_call_refuse_null("endpoint", error);
+    }
+    if (cp_reactor_is_forked(reactor)) {
+        return cp_acquire_call_refuse_forked(endpoint->pool, error);
+    }
+    if (endpoint->pool->context != reactor->context) {
+        return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_async: pool '%s' is not of the reactor's context",
+                            endpoint->pool->name);
+    }
+    if (!cp_reactor_is_mine(reactor)) {
+        return cp_error_set(error, CONNPOOL_INVALID, 0,
+                            "acquire_async, pool '%s': called from a thread that is not the reactor's",
+                            endpoint->pool->name);
+    }
+    if (reactor->is_closing || atomic_load(&reactor->context->is_closing)) {
+        return cp_error_set(error, CONNPOOL_CLOSED, 0, "pool '%s': the %s is closed", endpoint->pool->name,
+                            reactor->is_closing ? "reactor" : "context");
+    }
+    return CONNPOOL_OK;
+}
+
+static void ref_endpoint(struct connpool_endpoint *endpoint)
+{
+    if (!endpoint->is_named) {
+        cp_lock_take(&endpoint->pool->lock);
+        cp_endpoints_ref(endpoint);
+        cp_lock_give(&endpoint->pool->lock);
+    }
+}
+
+static void start(struct connpool_request_record *record, int64_t timeout)
+{
+    struct connpool_reactor *reactor = record->reactor;
+    struct connpool_pool *pool = record->endpoint->pool;
+    bool is_first = record->task.loop == NULL;
+
+    ref_endpoint(record->endpoint);
+    cp_acquire_init(&record->acquire, &record->endpoint, 1, &record->place, timeout);
+    record->acquire.flags = CONNPOOL_WAIT_FOR_LOOP;
+    record->acquire.waiter.lane = &reactor->lanes[pool->index];
+    record->inner = record->acquire.operation;
+    record->acquire.operation.step = step;
+    record->acquire.operation.abandon = abandon;
+    record->began = cp_acquire_call_began(pool);
+    record->is_cancelled = false;
+    record->is_ended = false;
+    TAILQ_INSERT_TAIL(&reactor->requests.running, record, entry);
+    cp_loop_start(reactor->loop, &record->task, &record->acquire.operation, done, dispose);
+    if (is_first) {
+        (void)cp_waker_ref(&record->task.waker);
+    }
+}
+
+connpool_status connpool_acquire_async(connpool_reactor *reactor, connpool_endpoint *endpoint, int timeout_ms,
+                                       connpool_acquired_fn *callback, void *argument, connpool_request *request,
+                                       connpool_error *error)
+{
+    connpool_status status = refuse(reactor, endpoint, callback, error);
+    struct connpool_request_record *record;
+    int64_t timeout = CP_NEVER;
+
+    if (status == CONNPOOL_OK) {
+        status = cp_acquire_call_timeout(endpoint, timeout_ms, &timeout, error);
+    }
+    if (status != CONNPOOL_OK) {
+        return status;
+    }
+    record = take_record(reactor);
+    if (record == NULL) {
+        return cp_error_no_memory(error, endpoint->pool->name);
+    }
+    record->endpoint = endpoint;
+    record->callback = callback;
+    record->argument = argument;
+    start(record, timeout);
+    if (request != NULL) {
+        *request = (connpool_request){.record = record, .generation = record->generation};
+    }
+    return CONNPOOL_OK;
+}
+
+static void cancel(struct connpool_request_record *record)
+{
+    struct connpool_reactor *reactor = record->reactor;
+
+    if (!record->is_ended) {
+        record->is_cancelled = true;
+        cp_loop_abandon(reactor->loop, &record->task);
+        return;
+    }
+    TAILQ_REMOVE(&reactor->requests.ended, record, entry);
+    record->generation++;
+    put_record(record);
+}
+
+connpool_status connpool_request_cancel(connpool_request *request)
+{
+    struct connpool_request_record *record = request == NULL ? NULL : request->record;
+
+    if (record == NULL) {
+        return CONNPOOL_STALE;
+    }
+    if (cp_reactor_is_forked(record->reactor)) {
+        return CONNPOOL_FORKED;
+    }
+    if (!cp_reactor_is_mine(record->reactor)) {
+        return CONNPOOL_INVALID;
+    }
+    if (record->generation != request->generation) {
+        return CONNPOOL_STALE;
+    }
+    if (record->is_in_step) {
+        return CONNPOOL_INVALID;
+    }
+    cancel(record);
+    request->record = NULL;
+    return CONNPOOL_OK;
+}
