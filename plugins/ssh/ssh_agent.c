@@ -155,22 +155,30 @@ static int32_t fail(struct connpool_fault *fault, const char *what)
 
 /* ---- Its keys */
 
-static int32_t connect_to(struct ssh_session *session, struct connpool_wait *wait, struct connpool_fault *fault)
+/* A step of the dial; of its failure the fault says that it was the agent's. */
+static int32_t dial(struct ssh_session *session, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     const struct connpool_host *host = session->stream.head.host;
     const struct ssh_options *options = session->stream.head.options;
     const struct connpool_dial_options where = {.size = sizeof(where), .path = options->agent};
     struct ssh_agent *agent = agent_of(session);
-    unsigned char *message;
+    struct connpool_fault cause = {.size = sizeof(cause)};
     int32_t result;
 
     if (agent->dial == NULL) {
-        agent->dial = host->dial_start(host, &where, fault);
-        if (agent->dial == NULL) {
-            return -fault->error_class;
-        }
+        agent->dial = host->dial_start(host, &where, &cause);
     }
-    result = host->dial_step(agent->dial, wait, fault);
+    result = agent->dial == NULL ? -cause.error_class : host->dial_step(agent->dial, wait, &cause);
+    return result >= 0 ? result : fault_fill(fault, cause.error_class, cause.os_error, "login: agent: %s", cause.text);
+}
+
+static int32_t connect_to(struct ssh_session *session, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    const struct connpool_host *host = session->stream.head.host;
+    struct ssh_agent *agent = agent_of(session);
+    int32_t result = dial(session, wait, fault);
+    unsigned char *message;
+
     if (result != CONNPOOL_STEP_DONE) {
         return result;
     }

@@ -15,12 +15,13 @@
 
 #define OUTPUT_SIZE 1024
 
+#define CONFIGURATION                                                                                                  \
+    "{\"allow_inline_secrets\": true, \"pools\": {\"shells\": {\"manager\": \"ssh\", \"endpoints\": {\"there\":"       \
+    " {\"host\": \"127.0.0.1\", \"port\": %u, \"user\": \"" SERVER_SSHD_USER "\"%s}}%s}}}"
+
 connpool *ssh_harness_open_bare(const struct server_sshd *sshd, const char *options, const char *pool)
 {
-    return harness_open("{\"allow_inline_secrets\": true, \"pools\": {\"shells\": {\"manager\": \"ssh\", \"endpoints\":"
-                        " {\"there\": {\"host\": \"127.0.0.1\", \"port\": %u, \"user\": \"" SERVER_SSHD_USER
-                        "\"%s}}%s}}}",
-                        sshd->port, options, pool);
+    return harness_open(CONFIGURATION, sshd->port, options, pool);
 }
 
 connpool *ssh_harness_open(const struct server_sshd *sshd, const char *options)
@@ -65,4 +66,40 @@ void ssh_harness_use(connpool_pool *pool)
 
     ssh_harness_expect(&lease, "echo here", "here\n");
     harness_release(&lease);
+}
+
+void ssh_harness_accepts(const struct server_sshd *sshd, const char *options)
+{
+    connpool *context = ssh_harness_open_bare(sshd, options, "");
+
+    ssh_harness_use(harness_pool(context));
+    harness_close(context);
+}
+
+void ssh_harness_refuses(const struct server_sshd *sshd, const char *options, int32_t error_class, const char *words)
+{
+    connpool *context = ssh_harness_open_bare(sshd, options, "");
+    connpool_error error = harness_acquire_fails(harness_pool(context), "there", HARNESS_LIMIT_MS, CONNPOOL_FAILED);
+
+    if (error.error_class != error_class || strstr(error.text, words) == NULL) {
+        fail_msg("%s, %s\nexpected: %s, …%s…", connpool_error_class_text(error.error_class), error.text,
+                 connpool_error_class_text(error_class), words);
+    }
+    harness_close(context);
+}
+
+void ssh_harness_is_invalid(const struct server_sshd *sshd, const char *options, const char *words)
+{
+    static char plugin_folder[] = CONNPOOL_TEST_PLUGIN_FOLDER;
+    char *const folders[] = {plugin_folder, NULL};
+    char json[2048];
+    struct connpool_options open_options = {
+        .size = sizeof(open_options), .flags = CONNPOOL_OPEN_TRUST_ANY_OWNER, .json = json, .plugin_path = folders};
+    connpool_error error = {.text = ""};
+
+    assert_true(snprintf(json, sizeof(json), CONFIGURATION, sshd->port, options, "") < (int)sizeof(json));
+    assert_null(connpool_open_with(&open_options, &error));
+    if (strstr(error.text, words) == NULL) {
+        fail_msg("%s\nexpected: …%s…", error.text, words);
+    }
 }

@@ -17,5 +17,11 @@ connpool *ssh_harness_open_bare(const struct server_sshd *sshd, const char *opti
 void ssh_harness_expect(const connpool_lease *lease, const char *command, const char *output);
 /* One acquire, a command, a release. */
 void ssh_harness_use(connpool_pool *pool);
+/* An endpoint with these options (as of ssh_harness_open_bare) logs in. */
+void ssh_harness_accepts(const struct server_sshd *sshd, const char *options);
+/* It does not: the acquire fails with that class, and a text that has these words. */
+void ssh_harness_refuses(const struct server_sshd *sshd, const char *options, int32_t error_class, const char *words);
+/* A configuration with these options is refused, with a text that has these words. */
+void ssh_harness_is_invalid(const struct server_sshd *sshd, const char *options, const char *words);
 
 #endif

@@ -61,6 +61,11 @@ static void give_to_server(const struct server_folder *folder, const char *name)
     assert_int_equal(chown(path, account.user, account.group), 0);
 }
 
+void server_sshd_give(const struct server_sshd *sshd, const char *name)
+{
+    give_to_server(sshd->folder, name);
+}
+
 void server_sshd_make_key(const struct server_folder *folder, const char *name, const char *type, unsigned bits,
                           const char *passphrase)
 {
@@ -156,13 +161,17 @@ static void write_known_hosts(struct server_sshd *sshd)
 static void write_configuration(const struct server_sshd *sshd, const char *configuration)
 {
     const char *home = sshd->folder->path;
+    char host_keys[2 * SERVER_PATH_SIZE] = "";
 
+    if (strstr(configuration, "HostKey ") == NULL) {
+        (void)snprintf(host_keys, sizeof(host_keys), "HostKey %s/sshd/host_ed25519\nHostKey %s/sshd/host_ecdsa\n", home,
+                       home);
+    }
     server_folder_write(sshd->folder, "sshd/sshd_config",
                         "%s"
                         "ListenAddress 127.0.0.1\n"
                         "Port %u\n"
-                        "HostKey %s/sshd/host_ed25519\n"
-                        "HostKey %s/sshd/host_ecdsa\n"
+                        "%s"
                         "AuthorizedKeysFile %s/sshd/authorized_keys\n"
                         "PidFile %s/sshd/pid\n"
                         "StrictModes no\n"
@@ -171,7 +180,7 @@ static void write_configuration(const struct server_sshd *sshd, const char *conf
                         "MaxStartups 500\n"
                         "PrintMotd no\n"
                         "Subsystem sftp internal-sftp\n",
-                        configuration, sshd->port, home, home, home, home);
+                        configuration, sshd->port, host_keys, home, home);
     give_to_server(sshd->folder, "sshd/sshd_config");
 }
 

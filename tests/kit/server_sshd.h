@@ -28,7 +28,7 @@ struct server_sshd {
 /*
  * Make its keys and start it; connections are accepted when this returns. It has an ed25519 and an ecdsa host key, the
  * user an ed25519 key that it accepts. configuration: lines for sshd_config that come first, so that they win, each
- * with its line end ("MaxSessions 1\n"); "" for none.
+ * with its line end ("MaxSessions 1\n"); "" for none. A HostKey there takes the place of both.
  */
 void server_sshd_start(struct server_sshd *sshd, const struct server_folder *folder, const char *configuration);
 /* End it and all its connections at once. */
@@ -47,6 +47,8 @@ unsigned server_sshd_sessions(const struct server_sshd *sshd);
  * and passphrase "" for none. */
 void server_sshd_make_key(const struct server_folder *folder, const char *name, const char *type, unsigned bits,
                           const char *passphrase);
+/* Let the server read that file of the folder, and nobody else. */
+void server_sshd_give(const struct server_sshd *sshd, const char *name);
 /* Let the user log in with that key of the folder too (NAME.pub). */
 void server_sshd_accept_key(const struct server_sshd *sshd, const char *name);
 
