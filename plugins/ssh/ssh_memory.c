@@ -57,6 +57,17 @@ void ssh_memory_give(struct ssh_memory *memory, void *bytes)
     free(block);
 }
 
+size_t ssh_memory_copies(const struct ssh_memory *memory, const void *bytes, size_t size)
+{
+    const struct ssh_block *block;
+    size_t count = 0;
+
+    LIST_FOREACH (block, &memory->blocks, entry) {
+        count += block->size == size && memcmp(block->bytes, bytes, size) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
 void ssh_memory_fini(struct ssh_memory *memory)
 {
     struct ssh_block *block;

@@ -23,6 +23,8 @@ void *ssh_memory_take(struct ssh_memory *memory, size_t size);
 void *ssh_memory_resize(struct ssh_memory *memory, void *bytes, size_t size);
 /* Wipes it; accepts NULL. */
 void ssh_memory_give(struct ssh_memory *memory, void *bytes);
+/* How many blocks have exactly these bytes. */
+size_t ssh_memory_copies(const struct ssh_memory *memory, const void *bytes, size_t size);
 /* Gives all back. */
 void ssh_memory_fini(struct ssh_memory *memory);
 

@@ -205,11 +205,15 @@ static int32_t handshake(struct ssh_session *session, struct connpool_wait *wait
     return ssh_trust_verify(session, fault);
 }
 
-/* Blocks that libssh2 holds whatever is open in the session; its last error's text is none of them. */
+/* Blocks that libssh2 holds for what is open in the session: its last error's text is none of them, nor are the copies
+ * of the server's key, of which it forgets one with each exchange of keys. */
 static size_t count_blocks(struct ssh_session *session)
 {
+    size_t length = 0;
+    const char *key = libssh2_session_hostkey(session->libssh2, &length, NULL);
+
     (void)libssh2_session_set_last_error(session->libssh2, LIBSSH2_ERROR_NONE, NULL);
-    return session->memory.count;
+    return session->memory.count - ssh_memory_copies(&session->memory, key, length);
 }
 
 static int32_t log_in(struct ssh_session *session, struct connpool_wait *wait, struct connpool_fault *fault)
@@ -258,23 +262,36 @@ int32_t ssh_session_prepare(void *connection, struct connpool_wait *wait, struct
     return CONNPOOL_STEP_DONE;
 }
 
-/* A channel, a listener or an SFTP session that is open is memory that libssh2 holds; so is a packet that nobody
- * fetched and an operation left in the middle. */
+static bool is_clean(struct ssh_session *session)
+{
+    const struct ssh_options *options = session->stream.head.options;
+
+    return options->keep_open_channels || count_blocks(session) <= session->clean_count;
+}
+
+/*
+ * A channel, a listener or an SFTP session that is open is memory that libssh2 holds; so is a packet that nobody
+ * fetched and an operation left in the middle. But so is an exchange of keys that the server has begun, which a round
+ * trip brings to its end.
+ */
 int32_t ssh_session_reset(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     struct ssh_session *session = connection;
-    const struct ssh_options *options = session->stream.head.options;
+    int32_t result;
 
-    (void)wait;
     ssh_session_begin_step(session);
     if (session->is_spoiled) {
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0, "a command was left in the middle");
     }
-    if (!options->keep_open_channels && count_blocks(session) > session->clean_count) {
+    if (!session->probe.is_running && is_clean(session)) {
+        return CONNPOOL_STEP_DONE;
+    }
+    result = ssh_probe_check(session, wait, fault);
+    if (result == CONNPOOL_STEP_DONE && !is_clean(session)) {
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0,
                           "the lease left a channel or something else of the session open");
     }
-    return CONNPOOL_STEP_DONE;
+    return result;
 }
 
 /* ---- Ending */

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -323,7 +324,8 @@ struct processes {
     size_t count;
 };
 
-static pid_t parent_of(const char *pid)
+/* What /proc says of a process: its state, and its parent; 0: it is gone. */
+static pid_t look_at(const char *pid, char *process_state)
 {
     char path[300];
     char text[512] = "";
@@ -336,9 +338,29 @@ static pid_t parent_of(const char *pid)
     if (file == NULL) {
         return 0;
     }
-    end = fgets(text, sizeof(text), file) == NULL ? NULL : strrchr(text, ')');
+    (void)fgets(text, sizeof(text), file);
     (void)fclose(file);
-    return end != NULL && sscanf(end + 1, " %*c %d", &parent) == 1 ? parent : 0;
+    end = strrchr(text, ')');
+    return end != NULL && sscanf(end + 1, " %c %d", process_state, &parent) == 2 ? parent : 0;
+}
+
+static pid_t parent_of(const char *pid)
+{
+    char process_state;
+
+    return look_at(pid, &process_state);
+}
+
+/* A stop comes some time after its signal. */
+static void await_stop(pid_t pid)
+{
+    char text[16];
+    char process_state = 'T';
+
+    (void)snprintf(text, sizeof(text), "%d", pid);
+    while (look_at(text, &process_state) != 0 && process_state != 'T' && process_state != 'Z') {
+        (void)sched_yield();
+    }
 }
 
 static void add_children(struct processes *processes, pid_t of)
@@ -364,24 +386,39 @@ static void find_descendants(const struct server_sshd *sshd, struct processes *p
     }
 }
 
+static void send_signal(pid_t pid, int signal)
+{
+    (void)kill(pid, signal);
+    if (signal == SIGSTOP) {
+        await_stop(pid);
+    }
+}
+
 void server_sshd_signal(const struct server_sshd *sshd, int signal)
 {
     struct processes processes;
 
-    assert_int_equal(kill(sshd->pid, signal), 0);
+    send_signal(sshd->pid, signal);
     find_descendants(sshd, &processes);
     for (size_t i = 0; i < processes.count; i++) {
-        (void)kill(processes.pids[i], signal);
+        send_signal(processes.pids[i], signal);
     }
 }
 
+/* Processes that are not the test's own children are gone when their descriptors say so. */
 void server_sshd_kill_sessions(const struct server_sshd *sshd)
 {
     struct processes processes;
 
     find_descendants(sshd, &processes);
     for (size_t i = 0; i < processes.count; i++) {
-        (void)kill(processes.pids[i], SIGKILL);
+        struct pollfd end = {.fd = pidfd_open(processes.pids[i], 0), .events = POLLIN};
+
+        if (end.fd >= 0) {
+            (void)kill(processes.pids[i], SIGKILL);
+            assert_int_equal(poll(&end, 1, READY_LIMIT_MS), 1);
+            (void)close(end.fd);
+        }
     }
 }
 
@@ -396,7 +433,7 @@ unsigned server_sshd_sessions(const struct server_sshd *sshd)
 void server_sshd_kill(struct server_sshd *sshd)
 {
     if (sshd->pid != 0) {
-        (void)kill(sshd->pid, SIGSTOP); /* so that it starts nothing while its processes are found */
+        send_signal(sshd->pid, SIGSTOP); /* so that it starts nothing while its processes are found */
         server_sshd_kill_sessions(sshd);
         server_process_end(&sshd->pid, &sshd->output);
     }
