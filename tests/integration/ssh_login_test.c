@@ -297,7 +297,7 @@ static void too_many_keys(void **state)
     (void)snprintf(socket_text, sizeof(socket_text), "SSH_AUTH_SOCK=%s", agent_path);
     run_program(forget_all);
     for (int i = 0; i < 5; i++) {
-        char name[16];
+        char name[32];
 
         (void)snprintf(name, sizeof(name), "extra_%d", i);
         server_sshd_make_key(&folder, name, "ed25519", 0, "");

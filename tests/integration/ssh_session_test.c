@@ -10,7 +10,6 @@
 #include <connpool/tcp.h>
 #include <libssh2.h>
 #include <libssh2_sftp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,11 +104,11 @@ static void a_call_that_gets_no_answer_ends(void **state)
     int64_t begin = harness_now_ms();
 
     (void)state;
-    server_sshd_signal(&sshd, SIGSTOP);
+    server_sshd_stop(&sshd);
     assert_null(libssh2_channel_open_session(connpool_ssh(&lease)));
     assert_int_equal(libssh2_session_last_errno(connpool_ssh(&lease)), LIBSSH2_ERROR_TIMEOUT);
     assert_true(harness_now_ms() - begin < HARNESS_LIMIT_MS / 2);
-    server_sshd_signal(&sshd, SIGCONT);
+    server_sshd_continue(&sshd);
     harness_release(&lease);
     ssh_harness_use(harness_pool(context));
     harness_close(context);
@@ -325,11 +324,11 @@ static void use_and_free_all(LIBSSH2_SESSION *session)
 /* The request is on its way when the lease ends. */
 static void begin_a_channel(LIBSSH2_SESSION *session)
 {
-    server_sshd_signal(&sshd, SIGSTOP);
+    server_sshd_stop(&sshd);
     libssh2_session_set_blocking(session, 0);
     assert_null(libssh2_channel_open_session(session));
     assert_int_equal(libssh2_session_last_errno(session), LIBSSH2_ERROR_EAGAIN);
-    server_sshd_signal(&sshd, SIGCONT);
+    server_sshd_continue(&sshd);
 }
 
 /* A38: what was begun is brought to its end before the next lease. */

@@ -351,18 +351,6 @@ static pid_t parent_of(const char *pid)
     return look_at(pid, &process_state);
 }
 
-/* A stop comes some time after its signal. */
-static void await_stop(pid_t pid)
-{
-    char text[16];
-    char process_state = 'T';
-
-    (void)snprintf(text, sizeof(text), "%d", pid);
-    while (look_at(text, &process_state) != 0 && process_state != 'T' && process_state != 'Z') {
-        (void)sched_yield();
-    }
-}
-
 static void add_children(struct processes *processes, pid_t of)
 {
     DIR *folder = opendir("/proc");
@@ -386,23 +374,61 @@ static void find_descendants(const struct server_sshd *sshd, struct processes *p
     }
 }
 
-static void send_signal(pid_t pid, int signal)
+static bool is_running(pid_t pid)
 {
-    (void)kill(pid, signal);
-    if (signal == SIGSTOP) {
-        await_stop(pid);
-    }
+    char text[16];
+    char process_state = 'T';
+
+    (void)snprintf(text, sizeof(text), "%d", pid);
+    return look_at(text, &process_state) != 0 && process_state != 'T' && process_state != 'Z';
 }
 
-void server_sshd_signal(const struct server_sshd *sshd, int signal)
+/* Stop it; a stop comes some time after its signal. Whether it was running. */
+static bool stop(pid_t pid)
+{
+    bool was_running = is_running(pid);
+
+    if (was_running) {
+        (void)kill(pid, SIGSTOP);
+    }
+    while (is_running(pid)) {
+        (void)sched_yield();
+    }
+    return was_running;
+}
+
+/* Stop the processes of its connections. One that runs may fork another behind our back, one that is stopped may not.
+ */
+static void stop_sessions(const struct server_sshd *sshd, struct processes *processes)
+{
+    bool was_running;
+
+    do {
+        was_running = false;
+        find_descendants(sshd, processes);
+        for (size_t i = 0; i < processes->count; i++) {
+            was_running = stop(processes->pids[i]) || was_running;
+        }
+    } while (was_running);
+}
+
+void server_sshd_stop(const struct server_sshd *sshd)
 {
     struct processes processes;
 
-    send_signal(sshd->pid, signal);
+    (void)stop(sshd->pid);
+    stop_sessions(sshd, &processes);
+}
+
+void server_sshd_continue(const struct server_sshd *sshd)
+{
+    struct processes processes;
+
     find_descendants(sshd, &processes);
     for (size_t i = 0; i < processes.count; i++) {
-        send_signal(processes.pids[i], signal);
+        (void)kill(processes.pids[i], SIGCONT);
     }
+    (void)kill(sshd->pid, SIGCONT);
 }
 
 /* Processes that are not the test's own children are gone when their descriptors say so. */
@@ -410,7 +436,7 @@ void server_sshd_kill_sessions(const struct server_sshd *sshd)
 {
     struct processes processes;
 
-    find_descendants(sshd, &processes);
+    stop_sessions(sshd, &processes);
     for (size_t i = 0; i < processes.count; i++) {
         struct pollfd end = {.fd = pidfd_open(processes.pids[i], 0), .events = POLLIN};
 
@@ -433,7 +459,7 @@ unsigned server_sshd_sessions(const struct server_sshd *sshd)
 void server_sshd_kill(struct server_sshd *sshd)
 {
     if (sshd->pid != 0) {
-        send_signal(sshd->pid, SIGSTOP); /* so that it starts nothing while its processes are found */
+        (void)stop(sshd->pid); /* so that it starts nothing while its processes are found */
         server_sshd_kill_sessions(sshd);
         server_process_end(&sshd->pid, &sshd->output);
     }

@@ -36,8 +36,10 @@ void server_sshd_kill(struct server_sshd *sshd);
 /* Start it again on the same port with the same keys; configuration as above. Existing connections stay where it was
  * not killed before. */
 void server_sshd_restart(struct server_sshd *sshd, const char *configuration);
-/* Send a signal to it and to all processes of its connections; a stop (SIGSTOP) has come when this returns. */
-void server_sshd_signal(const struct server_sshd *sshd, int signal);
+/* Stop it and all processes of its connections (SIGSTOP): they are silent when this returns. */
+void server_sshd_stop(const struct server_sshd *sshd);
+/* Let them go on. */
+void server_sshd_continue(const struct server_sshd *sshd);
 /* End the processes of its connections, while the server goes on. */
 void server_sshd_kill_sessions(const struct server_sshd *sshd);
 /* Processes that serve a connection now. */
