@@ -135,7 +135,9 @@ static int32_t read_private_key(struct ssh_pool *pool, const char *path, struct 
     int32_t result = ssh_file_read("private_key", path, S_IRWXG | S_IRWXO, PRIVATE_KEY_MAXIMUM, &pool->memory,
                                    &pool->private_key, &pool->private_key_length, fault);
 
-    return result != 0 ? result : ssh_private_key_check(pool->private_key, path, fault);
+    return result != 0
+               ? result
+               : ssh_private_key_prepare(&pool->private_key, &pool->private_key_length, path, &pool->memory, fault);
 }
 
 int32_t ssh_pool_init(void *state, struct connpool_fault *fault)
