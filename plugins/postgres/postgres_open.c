@@ -32,6 +32,18 @@
 
 /* ---- Before it ---- */
 
+static int32_t check_folder(const char *path, struct connpool_fault *fault)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, errno, "sslcrldir: cannot open the folder: %s",
+                          strerror(errno));
+    }
+    (void)close(fd);
+    return 0;
+}
+
 /* libpq ignores a revocation list that it cannot read, and then nothing is revoked. */
 static int32_t check_crl(const struct postgres_options *options, struct connpool_fault *fault)
 {
@@ -39,6 +51,9 @@ static int32_t check_crl(const struct postgres_options *options, struct connpool
     ssize_t length;
     int fd;
 
+    if (options->sslcrldir != NULL && check_folder(options->sslcrldir, fault) != 0) {
+        return -fault->error_class;
+    }
     if (options->sslcrl == NULL) {
         return 0;
     }

@@ -346,7 +346,8 @@ void server_postgres_start_tls(struct server_postgres *postgres, const struct se
     make_folder(postgres, folder, name);
     make_cluster(postgres);
     make_certificates(postgres);
-    (void)snprintf(all, sizeof(all), "ssl = on\n%s", settings != NULL ? settings : "");
+    (void)snprintf(all, sizeof(all), "ssl = on\nssl_ca_file = '%s'\n%s", postgres->authority,
+                   settings != NULL ? settings : "");
     launch_at_free_port(postgres, all);
     make_roles(postgres);
 }
