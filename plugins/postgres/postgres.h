@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "postgres_fault.h"
 #include "postgres_hosts.h"
 
 struct postgres_options {
@@ -74,8 +75,7 @@ struct postgres {
     uint32_t statement;               /* the next of the statements, or of a reset's commands */
     bool is_sent;                     /* a command is under way */
     bool is_open;                     /* the open is done: the three members below hold */
-    bool saw_end;                     /* while connecting: the server closed */
-    bool saw_refusal;                 /* while connecting: the server refused TLS */
+    struct postgres_sight sight;      /* while connecting: what was seen at the last look */
     bool is_confused;                 /* libpq read what has no place on an idle connection */
     int64_t retry_at;                 /* the next attempt at a full Unix socket */
     dev_t device;                     /* the socket's identity: the descriptor is ours only while it still has it */

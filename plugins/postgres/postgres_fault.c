@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <libintl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,7 +74,7 @@ static const struct system_error system_errors[] = {
     {ENOMEM, CONNPOOL_ERROR_RESOURCE_LOCAL},
     {EADDRNOTAVAIL, CONNPOOL_ERROR_RESOURCE_LOCAL},
     {EACCES, CONNPOOL_ERROR_REFUSED},
-    {ENOTCONN, CONNPOOL_ERROR_TRANSIENT}, /* a Unix socket whose queue was full (postgres_open.c) */
+    {EAGAIN, CONNPOOL_ERROR_TRANSIENT}, /* a Unix socket whose queue is full (postgres_open.c) */
     {ENOTDIR, CONNPOOL_ERROR_REFUSED},
 };
 
@@ -188,9 +189,28 @@ int32_t postgres_fault_result(struct connpool_fault *fault, const char *what, co
 
 /* ---- Of an attempt to connect ---- */
 
-/* OpenSSL's reasons are not translated. */
+/* What libpq says in the language of the thread; its catalogue is named after its versions. */
+static bool says(const char *text, const char *english)
+{
+    char catalogue[24];
+
+    (void)snprintf(catalogue, sizeof(catalogue), "libpq5-%d", PQlibVersion() / 10000);
+    return strstr(text, english) != NULL || strstr(text, dgettext(catalogue, english)) != NULL;
+}
+
+/* Whether the TLS handshake met the end of the stream; libpq 16 and later leave the line end out. OpenSSL's reasons are
+ * not translated. */
+static bool speaks_of_end(const char *text)
+{
+    return says(text, "SSL SYSCALL error: EOF detected\n") || says(text, "SSL SYSCALL error: EOF detected") ||
+           strstr(text, "unexpected eof") != NULL;
+}
+
 static int32_t class_of_tls(const char *text)
 {
+    if (speaks_of_end(text)) {
+        return CONNPOOL_ERROR_CLOSED;
+    }
     if (strstr(text, "alert") != NULL) {
         return strstr(text, "certificate") != NULL || strstr(text, "unknown ca") != NULL
                    ? CONNPOOL_ERROR_AUTHENTICATION /* ours was not accepted */
@@ -218,6 +238,9 @@ static int32_t class_of_text(const char *text, const PGconn *pg, const struct po
     }
     if (sight->saw_refusal || speaks_of_trust(text)) {
         return CONNPOOL_ERROR_TRUST;
+    }
+    if (sight->saw_garbage) {
+        return CONNPOOL_ERROR_PROTOCOL;
     }
     if (PQconnectionNeedsPassword(pg)) {
         return CONNPOOL_ERROR_AUTHENTICATION;

@@ -15,6 +15,7 @@ struct postgres_sight {
     bool is_starting; /* libpq refused to begin: an option is wrong */
     bool is_tls;      /* the TLS handshake was going on */
     bool saw_refusal; /* the server refused TLS */
+    bool saw_garbage; /* the server answered the request for TLS with what is no answer */
     bool saw_end;     /* the server closed */
     bool is_late;     /* the server had accepted the user */
 };

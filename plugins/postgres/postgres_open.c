@@ -83,12 +83,35 @@ static int32_t wait_for(const struct postgres *postgres, struct connpool_wait *w
 
 /* ---- Connecting ---- */
 
+static void forget(struct postgres *postgres)
+{
+    (void)shutdown(PQsocket(postgres->pg), SHUT_RDWR);
+    PQfinish(postgres->pg);
+    postgres->pg = NULL;
+}
+
+static int32_t failed(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    struct connpool_fault found = {.size = sizeof(found)};
+
+    (void)postgres_fault_connect(&found, postgres->pg, &postgres->sight);
+    if (found.os_error == EAGAIN) {
+        /* So says connect(2) of a Unix socket whose queue is full: there is nothing to wait for but time. */
+        forget(postgres);
+        postgres->phase = POSTGRES_STARTING;
+        postgres->retry_at = wait->now + RETRY_INTERVAL;
+        wait->at = postgres->retry_at;
+        return CONNPOOL_STEP_AGAIN;
+    }
+    *fault = fault->error_class == 0 ? found : *fault;
+    return -found.error_class;
+}
+
 static int32_t begin(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     const struct postgres_options *options = postgres->head.options;
     const struct postgres_conninfo_target target = {postgres->hosts.names.data, postgres->hosts.addresses.data,
                                                     postgres->hosts.ports.data};
-    const struct postgres_sight sight = {.is_starting = true};
     PQExpBufferData conninfo;
     int32_t result = postgres_conninfo_init(&conninfo, options, &target, fault);
 
@@ -103,7 +126,8 @@ static int32_t begin(struct postgres *postgres, struct connpool_wait *wait, stru
         return fault_fill(fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "out of memory");
     }
     if (PQstatus(postgres->pg) == CONNECTION_BAD) {
-        return postgres_fault_connect(fault, postgres->pg, &sight);
+        postgres->sight = (struct postgres_sight){.is_starting = true};
+        return failed(postgres, wait, fault);
     }
     (void)PQsetErrorVerbosity(postgres->pg, PQERRORS_VERBOSE);
     postgres_notice_attach(postgres);
@@ -160,6 +184,20 @@ static bool guards_password(const struct postgres *postgres)
            !PQgssEncInUse(postgres->pg) && !is_local(postgres->pg);
 }
 
+/* The answer to the request for TLS is one letter, behind which the client speaks first. */
+static int32_t look_at_tls(struct postgres *postgres, const unsigned char *bytes, size_t length,
+                           struct connpool_fault *fault)
+{
+    const struct postgres_options *options = postgres->head.options;
+
+    postgres->sight.saw_refusal = bytes[0] == 'N' && options->sslmode >= POSTGRES_SSLMODE_REQUIRE;
+    postgres->sight.saw_garbage = bytes[0] != 'N' && bytes[0] != 'S' && bytes[0] != 'E';
+    if (bytes[0] == 'S' && length > 1) {
+        return fault_fill(fault, CONNPOOL_ERROR_TRUST, 0, "the server sent data in clear text where TLS begins");
+    }
+    return CONNPOOL_STEP_DONE;
+}
+
 /* Look at what has come before libpq does. DONE: let it. */
 static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
 {
@@ -168,13 +206,18 @@ static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struc
     bool is_partial = false;
     ssize_t length;
 
+    postgres->sight = (struct postgres_sight){
+        .is_tls = status == CONNECTION_SSL_STARTUP,
+        .is_late = status != CONNECTION_SSL_STARTUP && status != CONNECTION_AWAITING_RESPONSE,
+    };
     if (status == CONNECTION_STARTED || status == CONNECTION_MADE || status == CONNECTION_NEEDED) {
         return CONNPOOL_STEP_DONE; /* nothing to read, and an error of connect(2) is libpq's to see */
     }
     length = recv(PQsocket(postgres->pg), bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
-    postgres->saw_end = length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
-    postgres->saw_refusal =
-        status == CONNECTION_SSL_STARTUP && !PQsslInUse(postgres->pg) && length > 0 && bytes[0] == 'N';
+    postgres->sight.saw_end = length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR);
+    if (postgres->sight.is_tls && !PQsslInUse(postgres->pg) && length > 0) {
+        return look_at_tls(postgres, bytes, (size_t)length, fault);
+    }
     if (status != CONNECTION_AWAITING_RESPONSE || length <= 0 || !guards_password(postgres)) {
         return CONNPOOL_STEP_DONE;
     }
@@ -187,38 +230,6 @@ static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struc
         return CONNPOOL_STEP_AGAIN;
     }
     return CONNPOOL_STEP_DONE;
-}
-
-static void forget(struct postgres *postgres)
-{
-    (void)shutdown(PQsocket(postgres->pg), SHUT_RDWR);
-    PQfinish(postgres->pg);
-    postgres->pg = NULL;
-}
-
-static int32_t failed(struct postgres *postgres, ConnStatusType status, struct connpool_wait *wait,
-                      struct connpool_fault *fault)
-{
-    const struct postgres_options *options = postgres->head.options;
-    const struct postgres_sight sight = {
-        .is_tls = status == CONNECTION_SSL_STARTUP,
-        .saw_refusal = postgres->saw_refusal && options->sslmode >= POSTGRES_SSLMODE_REQUIRE,
-        .saw_end = postgres->saw_end,
-        .is_late = status != CONNECTION_SSL_STARTUP && status != CONNECTION_AWAITING_RESPONSE,
-    };
-    struct connpool_fault found = {.size = sizeof(found)};
-
-    (void)postgres_fault_connect(&found, postgres->pg, &sight);
-    if (found.os_error == ENOTCONN) {
-        /* connect(2) of a Unix socket says EAGAIN where the queue is full, which libpq takes for "in progress". */
-        forget(postgres);
-        postgres->phase = POSTGRES_STARTING;
-        postgres->retry_at = wait->now + RETRY_INTERVAL;
-        wait->at = postgres->retry_at;
-        return CONNPOOL_STEP_AGAIN;
-    }
-    *fault = fault->error_class == 0 ? found : *fault;
-    return -found.error_class;
 }
 
 static int32_t identify(struct postgres *postgres, struct connpool_fault *fault)
@@ -239,7 +250,6 @@ static int32_t identify(struct postgres *postgres, struct connpool_fault *fault)
 /* DONE: logged in. */
 static int32_t go_on(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
 {
-    ConnStatusType status = PQstatus(postgres->pg);
     bool is_trickle = wait->ready == 0 && postgres->events == 0;
     int32_t result;
 
@@ -261,7 +271,7 @@ static int32_t go_on(struct postgres *postgres, struct connpool_wait *wait, stru
         postgres->events = CONNPOOL_EVENT_WRITE;
         return wait_for(postgres, wait);
     default:
-        return failed(postgres, status, wait, fault);
+        return failed(postgres, wait, fault);
     }
 }
 
