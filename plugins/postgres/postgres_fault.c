@@ -251,7 +251,9 @@ static int32_t class_of_text(const char *text, const PGconn *pg, const struct po
     if (sight->is_tls) {
         return class_of_tls(text);
     }
-    return sight->is_late ? CONNPOOL_ERROR_TRANSIENT : CONNPOOL_ERROR_PROTOCOL;
+    /* A server that tells its version has accepted us; it may then not be as target_session_attrs wishes. */
+    return sight->is_late || PQparameterStatus(pg, "server_version") != NULL ? CONNPOOL_ERROR_TRANSIENT
+                                                                             : CONNPOOL_ERROR_PROTOCOL;
 }
 
 int32_t postgres_fault_connect(struct connpool_fault *fault, const PGconn *pg, const struct postgres_sight *sight)

@@ -17,7 +17,7 @@ struct postgres_sight {
     bool saw_refusal; /* the server refused TLS */
     bool saw_garbage; /* the server answered the request for TLS with what is no answer */
     bool saw_end;     /* the server closed */
-    bool is_late;     /* the server had accepted the user */
+    bool is_late;     /* past the login, or not yet talking */
 };
 
 /* The error class of an SQLSTATE; what is not known is transient. */
