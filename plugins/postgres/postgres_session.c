@@ -99,6 +99,9 @@ int32_t postgres_idle(void *connection, struct connpool_wait *wait, struct connp
     struct postgres *postgres = connection;
     int32_t result = CONNPOOL_STEP_AGAIN;
 
+    if (PQstatus(postgres->pg) != CONNECTION_OK) {
+        return fault_fill(fault, CONNPOOL_ERROR_CLOSED, 0, "the connection was lost");
+    }
     if (!postgres_is_ours(postgres)) {
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, EBADF,
                           "the application closed or replaced the connection's descriptor");
