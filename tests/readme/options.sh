@@ -1,6 +1,6 @@
 #!/bin/sh
-# options.sh BUILD [write]: the section between the two marks in each manager's manual is what its own table says. With
-# `write` (`./dev docs`) it is made so.
+# options.sh BUILD [write]: each manager has a manual, docs/managers.md leads to it, and its section between the two marks
+# is what the plugin's own table says. With `write` (`./dev docs`) it is made so.
 set -eu
 build=$1 is_writing=${2-}
 folder=$(mktemp -d /tmp/cp.XXXXXX)
@@ -18,7 +18,8 @@ for plugin in "$build"/lib/connpool/connpool_*.so; do
     name=${plugin##*/connpool_}
     name=${name%.so}
     manual=plugins/$name/$name.md
-    [ -e "$manual" ] || continue
+    [ -e "$manual" ] || { complain "$manual is missing"; continue; }
+    grep -qF "(../$manual)" docs/managers.md || complain "docs/managers.md has no link to $manual"
     for mark in "$begin" "$end"; do
         [ "$(grep -cxF -e "$mark" "$manual")" -eq 1 ] || complain "$manual: this line is to stand there once: $mark"
     done
