@@ -243,6 +243,10 @@ static int32_t check_tls(const struct postgres_options *options, bool has_tcp, s
     if ((options->sslcert == NULL) != (options->sslkey == NULL)) {
         return refuse(fault, "found one of sslcert and sslkey, expected both or none");
     }
+    if (options->sslkey != NULL && strchr(options->sslkey, ':') != NULL) {
+        return refuse(fault, "sslkey: found a path with ':', expected none: libpq would load an engine of OpenSSL's by "
+                             "that name");
+    }
     if (has_tcp && options->sslmode >= POSTGRES_SSLMODE_VERIFY_CA && options->sslrootcert == NULL) {
         return refuse(fault, "sslrootcert is missing: sslmode verify-full and verify-ca need the file of the "
                              "authorities that may sign the server's certificate");

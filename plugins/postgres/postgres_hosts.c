@@ -162,6 +162,10 @@ int32_t postgres_hosts_step(struct postgres_hosts *hosts, const struct connpool_
         }
         hosts->next = next;
     }
+    /* libpq would take an empty list for its own default, a server of this machine. */
+    if (PQExpBufferBroken(&hosts->names) || PQExpBufferBroken(&hosts->addresses) || PQExpBufferBroken(&hosts->ports)) {
+        return fault_fill(fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "no memory for the list of servers");
+    }
     if (!hosts->has_any) {
         return fault_fill(fault, hosts->first.error_class, hosts->first.os_error, "%s", hosts->first.text);
     }

@@ -21,6 +21,7 @@
 #include "postgres_conninfo.h"
 #include "postgres_fault.h"
 #include "postgres_notice.h"
+#include "postgres_tls.h"
 
 #define RETRY_INTERVAL                                                                                                 \
     INT64_C(10000000) /* 10 ms: a listening Unix socket with a full queue answers nothing to wait for */
@@ -152,27 +153,32 @@ static uint32_t number_at(const unsigned char *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Whether the messages that have come ask for the password in clear text; *is_partial: what would tell is not all
- * there. */
-static bool asks_cleartext(const unsigned char *bytes, size_t length, bool *is_partial)
+/* Whether a request for the password in clear text begins anywhere in what has come: libpq 15 goes on behind what it
+ * read of a message, which may be less than the length that the message says. */
+static bool asks_cleartext(const unsigned char *bytes, size_t length)
 {
-    while (length > 0 && bytes[0] == 'R') {
-        uint32_t size = length < MESSAGE_HEAD ? 0 : number_at(bytes + 1) + 1;
-
-        if (length < MESSAGE_HEAD + 4) {
-            *is_partial = true;
-            return false;
-        }
-        if (number_at(bytes + MESSAGE_HEAD) == AUTH_CLEARTEXT) {
+    for (; length >= MESSAGE_HEAD + 4; bytes++, length--) {
+        if (bytes[0] == 'R' && number_at(bytes + 1) < PEEK_SIZE && number_at(bytes + MESSAGE_HEAD) == AUTH_CLEARTEXT) {
             return true;
         }
+    }
+    return false;
+}
+
+/* Whether a request has come in part; libpq must not take it before all of it was looked at. One that is longer than a
+ * look libpq refuses by itself. */
+static bool is_partial(const unsigned char *bytes, size_t length)
+{
+    while (length >= MESSAGE_HEAD && bytes[0] == 'R') {
+        uint32_t size = number_at(bytes + 1) + 1;
+
         if (size < MESSAGE_HEAD || size > length) {
-            return false;
+            return size >= MESSAGE_HEAD && size <= PEEK_SIZE && length < PEEK_SIZE;
         }
         bytes += size;
         length -= size;
     }
-    return false;
+    return length > 0 && length < MESSAGE_HEAD && bytes[0] == 'R';
 }
 
 /* A password is not told to whoever asks, without TLS or a Unix socket's file between. */
@@ -203,13 +209,16 @@ static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struc
 {
     ConnStatusType status = PQstatus(postgres->pg);
     unsigned char bytes[PEEK_SIZE];
-    bool is_partial = false;
     ssize_t length;
 
     postgres->sight = (struct postgres_sight){
         .is_tls = status == CONNECTION_SSL_STARTUP,
         .is_late = status != CONNECTION_SSL_STARTUP && status != CONNECTION_AWAITING_RESPONSE,
     };
+    if (!postgres_tls_heeds_revocations(postgres->pg, postgres->head.options)) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
+                          "sslcrl, sslcrldir: libpq could not read the revocation lists, or verifies no certificate");
+    }
     if (status == CONNECTION_STARTED || status == CONNECTION_MADE || status == CONNECTION_NEEDED) {
         return CONNPOOL_STEP_DONE; /* nothing to read, and an error of connect(2) is libpq's to see */
     }
@@ -221,11 +230,11 @@ static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struc
     if (status != CONNECTION_AWAITING_RESPONSE || length <= 0 || !guards_password(postgres)) {
         return CONNPOOL_STEP_DONE;
     }
-    if (asks_cleartext(bytes, (size_t)length, &is_partial)) {
+    if (asks_cleartext(bytes, (size_t)length)) {
         return fault_fill(fault, CONNPOOL_ERROR_TRUST, 0,
                           "the server asks for the password in clear text over a connection without TLS");
     }
-    if (is_partial) {
+    if (is_partial(bytes, (size_t)length)) {
         wait->at = wait->now + TRICKLE_WAIT;
         return CONNPOOL_STEP_AGAIN;
     }
@@ -300,9 +309,8 @@ static int32_t run_statements(struct postgres *postgres, struct connpool_wait *w
     return CONNPOOL_STEP_DONE;
 }
 
-int32_t postgres_open(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+static int32_t step(struct postgres *postgres, struct connpool_wait *wait, struct connpool_fault *fault)
 {
-    struct postgres *postgres = connection;
     int32_t result;
 
     postgres->last_words.size = sizeof(postgres->last_words);
@@ -330,4 +338,12 @@ int32_t postgres_open(void *connection, struct connpool_wait *wait, struct connp
         }
     }
     return run_statements(postgres, wait, fault);
+}
+
+int32_t postgres_open(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
+{
+    int32_t result = step(connection, wait, fault);
+
+    postgres_tls_clear_errors();
+    return result;
 }

@@ -120,6 +120,13 @@ int32_t postgres_idle(void *connection, struct connpool_wait *wait, struct connp
 
 /* ---- The end ---- */
 
+/* Whether libpq has said all it had to say: the rest of a COPY or of a pipeline it would wait for room to send. */
+static bool is_silent(const PGconn *pg)
+{
+    return PQisnonblocking(pg) ||
+           (PQtransactionStatus(pg) != PQTRANS_ACTIVE && PQpipelineStatus(pg) == PQ_PIPELINE_OFF);
+}
+
 /* PQfinish says Terminate, as far as the socket takes it at once. */
 int32_t postgres_close(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
@@ -130,7 +137,7 @@ int32_t postgres_close(void *connection, struct connpool_wait *wait, struct conn
         return fault_fill(fault, CONNPOOL_ERROR_CLOSED, EBADF,
                           "the application closed or replaced the connection's descriptor");
     }
-    if (PQisnonblocking(postgres->pg) || PQsetnonblocking(postgres->pg, 1) == 0) {
+    if (is_silent(postgres->pg) && (PQisnonblocking(postgres->pg) || PQsetnonblocking(postgres->pg, 1) == 0)) {
         PQfinish(postgres->pg);
         postgres->pg = NULL;
     }
