@@ -385,10 +385,10 @@ static void errors_of_others_mean_nothing(void **state)
     int fd = park_one();
 
     (void)state;
-    server_tls_send_ticket(&tls_harness.server, 0);
+    server_tls_say_goodbye(&tls_harness.server, 0);
     server_peer_await(fd);
     ERR_raise(ERR_LIB_USER, 1);
-    expect_reused();
+    expect_replaced(CONNPOOL_ERROR_CLOSED);
 }
 
 /* ---- The end */

@@ -40,7 +40,10 @@ static const struct showing bad[] = {
     {"wrong-name", REQUEST{.alternative_names = "DNS:other.example"}, "", X509_V_ERR_HOSTNAME_MISMATCH, "mismatch"},
     {"part-name", REQUEST{.alternative_names = "DNS:localhost.example,DNS:local"}, "", X509_V_ERR_HOSTNAME_MISMATCH,
      "mismatch"},
-    {"wild-name", REQUEST{.alternative_names = "DNS:local*"}, "", X509_V_ERR_HOSTNAME_MISMATCH, "mismatch"},
+    {"wild-name", REQUEST{.alternative_names = "DNS:w*.shop.example"}, ", \"server_name\": \"www.shop.example\"",
+     X509_V_ERR_HOSTNAME_MISMATCH, "mismatch"},
+    {"half-list", REQUEST{.issuer = "middle", .chain = "middle"}, ", \"crl_file\": \"@/middle.crl\"",
+     X509_V_ERR_UNABLE_TO_GET_CRL, "depth 1"},
     {"common-name", REQUEST{.common_name = "localhost", .alternative_names = ""}, "", X509_V_ERR_HOSTNAME_MISMATCH,
      "mismatch"},
     {"nul-name", REQUEST{.raw_name = name_with_nul, .raw_name_length = sizeof(name_with_nul) - 1}, "",
@@ -103,6 +106,7 @@ static int begin(void **state)
     issue_all(bad, sizeof(bad) / sizeof(bad[0]));
     issue_all(good, sizeof(good) / sizeof(good[0]));
     certificates_revoke(&tls_harness.certificates, "ca", "revoked");
+    certificates_revoke(&tls_harness.certificates, "middle", NULL);
     return 0;
 }
 

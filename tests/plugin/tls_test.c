@@ -261,6 +261,61 @@ static void idle_does_not_wait_on_a_blocking_handle(void **state)
     assert_true(is_blocking());
 }
 
+/* ---- What the last holder left */
+
+static void a_record_sent_in_part_is_seen(void **state)
+{
+    static const char much[1 << 14];
+
+    (void)state;
+    open_done();
+    while (SSL_write(connection.ssl, much, sizeof(much)) > 0) {
+    }
+    assert_int_equal(step(connpool_manager.idle, 0, 0, 1), -CONNPOOL_ERROR_PROTOCOL);
+}
+
+static void a_shutdown_is_seen(void **state)
+{
+    (void)state;
+    open_done();
+    assert_int_equal(SSL_shutdown(connection.ssl), 0);
+    assert_int_equal(step(connpool_manager.idle, 0, 0, 1), -CONNPOOL_ERROR_CLOSED);
+}
+
+/* B25: another socket has the number; it is neither used nor closed. */
+static void another_socket_is_not_taken_for_ours(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    open_done();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(dup2(ends[0], script.fd), script.fd);
+    assert_int_equal(step(connpool_manager.close, 0, 0, 1), CONNPOOL_STEP_DONE);
+    assert_int_equal(step(connpool_manager.idle, 0, 0, 1), -CONNPOOL_ERROR_CLOSED);
+    end_connection();
+    assert_int_equal(recv(ends[1], &(char){0}, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(close(script.fd), 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+    new_connection();
+}
+
+/* A16: an end without a goodbye is an error to the application too, never an end of data. */
+static void truncation_is_told_to_the_application(void **state)
+{
+    char byte;
+
+    (void)state;
+    open_done();
+    assert_int_equal(shutdown(script.peer, SHUT_WR), 0);
+    assert_true(SSL_read(connection.ssl, &byte, 1) <= 0);
+    assert_int_equal(SSL_get_error(connection.ssl, -1), SSL_ERROR_SSL);
+    assert_int_equal(ERR_GET_REASON(ERR_peek_error()), SSL_R_UNEXPECTED_EOF_WHILE_READING);
+    ERR_clear_error();
+}
+
 static void close_does_not_wait_on_a_blocking_handle(void **state)
 {
     static const char junk[1024];
@@ -398,6 +453,10 @@ int main(void)
         TEST(prepare_makes_the_handle_as_it_is_wanted),
         TEST(a_blocking_handle_waits_for_the_application),
         TEST(idle_does_not_wait_on_a_blocking_handle),
+        TEST(a_record_sent_in_part_is_seen),
+        TEST(a_shutdown_is_seen),
+        TEST(another_socket_is_not_taken_for_ours),
+        TEST(truncation_is_told_to_the_application),
         TEST(close_does_not_wait_on_a_blocking_handle),
         TEST(an_end_after_each_step),
         TEST(the_servers_silence_is_consent_in_the_end),
