@@ -488,6 +488,7 @@ static void the_password_is_told_where_that_is_configured(void **state)
 static sem_t is_parked, is_sent;
 static const char *idle_message;
 static size_t idle_length;
+static bool idle_ends;
 
 static void send_while_parked(struct player *player, int fd)
 {
@@ -495,6 +496,9 @@ static void send_while_parked(struct player *player, int fd)
     log_in(fd);
     assert_int_equal(sem_wait(&is_parked), 0);
     send_bytes(fd, idle_message, idle_length);
+    if (idle_ends) {
+        server_peer_half_close(fd);
+    }
     assert_int_equal(sem_post(&is_sent), 0);
     /* The connection that replaces it. */
     fd = server_listener_accept(&player->listener);
@@ -519,10 +523,13 @@ static void what_has_no_place_on_a_parked_session_ends_it(void **state)
         const char *message;
         size_t length;
         int32_t error_class;
+        bool ends; /* the server closes behind it */
     } messages[] = {
-        {"C\0\0\0\x0dSELECT 1\0", 14, CONNPOOL_ERROR_PROTOCOL},
-        {"D\0\0\0\x06\0\0", 7, CONNPOOL_ERROR_PROTOCOL},
-        {"E\0\0\0\x1fSFATAL\0VFATAL\0C57P01\0Mbye\0\0", 32, CONNPOOL_ERROR_CLOSED},
+        {"C\0\0\0\x0dSELECT 1\0", 14, CONNPOOL_ERROR_PROTOCOL, false},
+        {"D\0\0\0\x06\0\0", 7, CONNPOOL_ERROR_PROTOCOL, false},
+        {"E\0\0\0\x1fSFATAL\0VFATAL\0C57P01\0Mbye\0\0", 32, CONNPOOL_ERROR_CLOSED, false},
+        {"N\0\0\0\x22SWARNING\0VWARNING\0C01000\0Mon\0\0", 35, CONNPOOL_ERROR_CLOSED, true},
+        {"", 0, CONNPOOL_ERROR_CLOSED, true},
     };
 
     (void)state;
@@ -537,6 +544,7 @@ static void what_has_no_place_on_a_parked_session_ends_it(void **state)
 
         idle_message = messages[i].message;
         idle_length = messages[i].length;
+        idle_ends = messages[i].ends;
         start(&player, send_while_parked);
         context = open_to(&player, "", "");
         assert_int_equal(connpool_pool_observe(harness_pool(context), &observer), CONNPOOL_OK);
@@ -579,6 +587,36 @@ static void a_silent_check_costs_its_limit(void **state)
     assert_in_range(harness_now_ms() - began, ACQUIRE_MS - 10, ACQUIRE_MS + SLACK_MS);
     end(&player);
     harness_close(context);
+}
+
+static void log_in_and_hear(struct player *player, int fd)
+{
+    log_in(fd);
+    hear(player, fd);
+}
+
+/* What is discarded ends without a word, what is closed in peace says Terminate; neither waits. */
+static void a_goodbye_is_said_in_peace_only(void **state)
+{
+    (void)state;
+    for (int in_peace = 0; in_peace <= 1; in_peace++) {
+        connpool_lease lease;
+        struct player player;
+        connpool *context;
+
+        start(&player, log_in_and_hear);
+        context = open_to(&player, "", "");
+        lease = harness_acquire(harness_pool(context), "main");
+        if (in_peace) {
+            harness_release(&lease);
+        } else {
+            harness_discard(&lease);
+        }
+        harness_close(context);
+        end(&player);
+        assert_int_equal(player.heard_length, in_peace ? 5 : 0);
+        assert_int_equal(player.heard[0], in_peace ? 'X' : 0);
+    }
 }
 
 /* ---- Names, Unix sockets ---- */
@@ -706,6 +744,7 @@ int main(void)
         cmocka_unit_test(the_password_is_told_where_that_is_configured),
         cmocka_unit_test(what_has_no_place_on_a_parked_session_ends_it),
         cmocka_unit_test(a_silent_check_costs_its_limit),
+        cmocka_unit_test(a_goodbye_is_said_in_peace_only),
         cmocka_unit_test(a_dead_resolver_costs_the_limit),
         cmocka_unit_test(a_name_that_is_not_there_is_left_out),
         cmocka_unit_test(a_full_unix_socket_is_tried_again),
