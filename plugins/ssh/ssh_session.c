@@ -77,23 +77,30 @@ static LIBSSH2_SEND_FUNC(transmit)
     return sent >= 0 ? sent : errno == EAGAIN ? -EAGAIN : lose(session, errno);
 }
 
-/* The server says why it ends the connection; what is not plain text in it is left out. */
+/* What is not plain text is left out. */
+static void copy_plain(char *to, size_t size, const char *from, size_t length)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < length && used + 1 < size; i++) {
+        if (from[i] >= ' ' && from[i] <= '~') {
+            to[used++] = from[i];
+        }
+    }
+    to[used] = '\0';
+}
+
+/* The server says why it ends the connection. */
 static LIBSSH2_DISCONNECT_FUNC(disconnected)
 {
     struct ssh_session *this = *abstract;
-    size_t length = 0;
 
     (void)session;
     (void)language;
     (void)language_len;
     this->is_lost = true;
     this->goodbye = reason;
-    for (int i = 0; i < message_len && length + 1 < sizeof(this->goodbye_text); i++) {
-        if (message[i] >= ' ' && message[i] <= '~') {
-            this->goodbye_text[length++] = message[i];
-        }
-    }
-    this->goodbye_text[length] = '\0';
+    copy_plain(this->goodbye_text, sizeof(this->goodbye_text), message, message_len > 0 ? (size_t)message_len : 0);
 }
 
 /* ---- Steps over libssh2 */
@@ -116,20 +123,39 @@ int32_t ssh_session_again(struct ssh_session *session, struct connpool_wait *wai
     return CONNPOOL_STEP_AGAIN;
 }
 
+/* The end came before the server had named itself: as a rule it has too many, and OpenSSH says so. */
+static int32_t fail_unnamed(struct ssh_session *session, const char *what, struct connpool_fault *fault)
+{
+    static const char *const busy[] = {"", "Exceeded MaxStartups", "Not allowed at this time"};
+    const char *line = libssh2_session_banner_get(session->libssh2);
+    char said[sizeof(session->goodbye_text)] = "";
+
+    if (line != NULL) {
+        copy_plain(said, sizeof(said), line, strlen(line));
+    }
+    for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
+        if (strcmp(said, busy[i]) == 0) {
+            return fault_fill(fault, CONNPOOL_ERROR_RESOURCE_REMOTE, session->lost_error,
+                              "%s: the server closed the connection before its banner, as it does when it has too many "
+                              "(MaxStartups)",
+                              what);
+        }
+    }
+    return fault_fill(fault, CONNPOOL_ERROR_PROTOCOL, session->lost_error,
+                      "%s: the server is none of SSH; it said \"%s\" and closed the connection", what, said);
+}
+
 static int32_t fail_lost(struct ssh_session *session, const char *what, struct connpool_fault *fault)
 {
-    bool has_spoken = libssh2_session_banner_get(session->libssh2) != NULL;
+    const char *banner = libssh2_session_banner_get(session->libssh2);
 
     if (session->goodbye != 0) {
         return fault_fill(
             fault, session->goodbye == TOO_MANY_SESSIONS ? CONNPOOL_ERROR_RESOURCE_REMOTE : CONNPOOL_ERROR_CLOSED, 0,
             "%s: the server ended the connection (reason %d: %s)", what, session->goodbye, session->goodbye_text);
     }
-    if (!has_spoken && session->phase == SSH_PHASE_HANDSHAKE) {
-        return fault_fill(fault, CONNPOOL_ERROR_RESOURCE_REMOTE, session->lost_error,
-                          "%s: the server closed the connection before its banner, as it does when it has too many "
-                          "(MaxStartups)",
-                          what);
+    if (banner == NULL || strncmp(banner, "SSH-", strlen("SSH-")) != 0) {
+        return fail_unnamed(session, what, fault);
     }
     return fault_fill(fault, CONNPOOL_ERROR_CLOSED, session->lost_error, "%s: the connection was %s%s", what,
                       session->lost_error == 0 ? "closed by the server" : "lost: ",

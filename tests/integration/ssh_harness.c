@@ -24,13 +24,18 @@ connpool *ssh_harness_open_bare(const struct server_sshd *sshd, const char *opti
     return harness_open(CONFIGURATION, sshd->port, options, pool);
 }
 
-connpool *ssh_harness_open(const struct server_sshd *sshd, const char *options)
+connpool *ssh_harness_open_with_pool(const struct server_sshd *sshd, const char *options, const char *pool)
 {
     char all[1024];
 
     assert_true(snprintf(all, sizeof(all), ", \"known_hosts\": \"%s\", \"private_key\": \"%s\"%s", sshd->known_hosts,
                          sshd->private_key, options) < (int)sizeof(all));
-    return ssh_harness_open_bare(sshd, all, "");
+    return ssh_harness_open_bare(sshd, all, pool);
+}
+
+connpool *ssh_harness_open(const struct server_sshd *sshd, const char *options)
+{
+    return ssh_harness_open_with_pool(sshd, options, "");
 }
 
 void ssh_harness_expect(const connpool_lease *lease, const char *text, const char *output)

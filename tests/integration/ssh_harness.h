@@ -10,8 +10,9 @@
 /* A context with one pool whose endpoint "there" is the server, with the user's key and known_hosts; options: more
  * options of the endpoint, which win, each beginning with a comma (", \"agent\": \"…\""). */
 connpool *ssh_harness_open(const struct server_sshd *sshd, const char *options);
-/* The same, but nothing is set of the endpoint except host, port and user; pool: keys of the pool, each beginning with
- * a comma. */
+/* The same; pool: keys of the pool, each beginning with a comma. */
+connpool *ssh_harness_open_with_pool(const struct server_sshd *sshd, const char *options, const char *pool);
+/* The same, but nothing is set of the endpoint except host, port and user. */
 connpool *ssh_harness_open_bare(const struct server_sshd *sshd, const char *options, const char *pool);
 /* Run a command; it must end with status 0 and exactly that output. */
 void ssh_harness_expect(const connpool_lease *lease, const char *command, const char *output);

@@ -178,10 +178,12 @@ static void write_configuration(const struct server_sshd *sshd, const char *conf
                         "StrictModes no\n"
                         "UsePAM no\n"
                         "UseDNS no\n"
-                        "MaxStartups 500\n"
+                        "%s"
                         "PrintMotd no\n"
                         "Subsystem sftp internal-sftp\n",
-                        configuration, sshd->port, host_keys, home, home);
+                        configuration, sshd->port, host_keys, home, home,
+                        /* Of this the last line wins. */
+                        strstr(configuration, "MaxStartups ") == NULL ? "MaxStartups 500\n" : "");
     give_to_server(sshd->folder, "sshd/sshd_config");
 }
 
