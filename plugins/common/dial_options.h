@@ -37,7 +37,6 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
 #define DIAL_OPTION_ROW_OF_HOST(base)                                                                                  \
     {                                                                                                                  \
         .help = "name or numeric address to connect to, IPv6 without brackets", DIAL_OPTION_FIELD(base, host),         \
-                                                                                                                       \
         .level = CONNPOOL_LEVEL_ENDPOINT, .type = CONNPOOL_TYPE_STRING, .flags = CONNPOOL_OPTION_REQUIRED,             \
         .minimum = "1",                                                                                                \
     }
@@ -61,7 +60,6 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
 #define DIAL_OPTION_ROW_OF_ADDRESS(base)                                                                               \
     {                                                                                                                  \
         .help = "numeric local address to connect from", DIAL_OPTION_FIELD(base, bind_address),                        \
-                                                                                                                       \
         .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_STRING, .minimum = "1",                                    \
     }
 #define DIAL_OPTION_ROW_OF_FAMILY(base)                                                                                \
@@ -72,7 +70,6 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
 #define DIAL_OPTION_ROW_OF_DELAY(base)                                                                                 \
     {                                                                                                                  \
         .help = "send small pieces at once (TCP_NODELAY)", DIAL_OPTION_FIELD(base, no_delay),                          \
-                                                                                                                       \
         .level = CONNPOOL_LEVEL_BOTH, .type = CONNPOOL_TYPE_BOOLEAN, .default_text = "true",                           \
     }
 #define DIAL_OPTION_ROW_OF_TIME(base, field, usual, least, most, meaning)                                              \
