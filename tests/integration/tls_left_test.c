@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 #include <connpool/tls.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -27,6 +29,7 @@
 #define ROUNDS        4
 #define FILL_SIZE     4096
 #define SMALL_BUFFERS 4096
+#define SETTLE_MS     20
 
 static const struct server_tls_options no_tickets = {.has_tickets = true};
 static struct server_folder folder;
@@ -194,7 +197,7 @@ static void a_record_that_is_never_whole_is_not_waited_for(void **state)
 
 struct reader {
     pthread_t thread;
-    const SSL *client; /* looked at until its goodbye has begun */
+    sem_t has_begun; /* the client has tried to say goodbye */
     int fd;
     size_t total;
     unsigned char last[GOODBYE_SIZE];
@@ -207,9 +210,7 @@ static void *read_all(void *argument)
     unsigned char bytes[FILL_SIZE + GOODBYE_SIZE];
     size_t have = 0;
 
-    while ((SSL_get_shutdown(reader->client) & SSL_SENT_SHUTDOWN) == 0) {
-        (void)sched_yield();
-    }
+    assert_int_equal(sem_wait(&reader->has_begun), 0);
     for (;;) {
         ssize_t length;
 
@@ -229,8 +230,25 @@ static void *read_all(void *argument)
     return NULL;
 }
 
-/* Fill the socket with what is no TLS, until no byte fits; how many did. */
-static size_t fill(int fd)
+/* The first write to the client's socket has come to its end. */
+static long tell_write(BIO *bio, int what, const char *bytes, size_t length, int number, long other, int result,
+                       size_t *processed)
+{
+    struct reader *reader = (struct reader *)BIO_get_callback_arg(bio);
+
+    (void)bytes;
+    (void)length;
+    (void)number;
+    (void)other;
+    (void)processed;
+    if (what == (BIO_CB_WRITE | BIO_CB_RETURN)) {
+        BIO_set_callback_ex(bio, NULL);
+        (void)sem_post(&reader->has_begun);
+    }
+    return result;
+}
+
+static size_t fill_once(int fd)
 {
     static const unsigned char bytes[FILL_SIZE] = {0};
     size_t total = 0;
@@ -238,6 +256,20 @@ static size_t fill(int fd)
 
     while ((length = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL)) > 0) {
         total += (size_t)length;
+    }
+    return total;
+}
+
+/* Fill the socket with what is no TLS, until no byte fits and none moves on to the peer; how many did. */
+static size_t fill(int fd)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLOUT};
+    size_t total = 0;
+    size_t more;
+
+    while ((more = fill_once(fd)) > 0) {
+        total += more;
+        (void)poll(&polled, 1, SETTLE_MS);
     }
     return total;
 }
@@ -258,15 +290,18 @@ static void a_goodbye_waits_for_room(void **state)
     assert_int_equal(server_tls_await_open(&server, 0), SERVER_TLS_OPEN);
     server_tls_hold(&server, true);
     reader.fd = server.connections[0].fd;
-    reader.client = connpool_tls(&lease);
-    fd = SSL_get_fd(reader.client);
+    assert_int_equal(sem_init(&reader.has_begun, 0, 0), 0);
+    fd = SSL_get_fd(connpool_tls(&lease));
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
     filled = fill(fd);
+    BIO_set_callback_ex(SSL_get_wbio(connpool_tls(&lease)), tell_write);
+    BIO_set_callback_arg(SSL_get_wbio(connpool_tls(&lease)), (char *)&reader);
     assert_int_equal(pthread_create(&reader.thread, NULL, read_all, &reader), 0);
     harness_release(&lease);
     assert_int_equal(pthread_join(reader.thread, NULL), 0);
     assert_int_equal(reader.total, filled + GOODBYE_SIZE);
     assert_memory_equal(reader.last, head, RECORD_HEAD);
+    (void)sem_destroy(&reader.has_begun);
     stop();
 }
 
