@@ -325,9 +325,13 @@ int32_t ssh_session_reset(void *connection, struct connpool_wait *wait, struct c
 int32_t ssh_session_close(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
 {
     struct ssh_session *session = connection;
+    struct connpool_fault gone = {.size = sizeof(gone)};
     int result;
 
     (void)fault;
+    if (session->is_lost || stream_check(&session->stream, &gone) != 0) {
+        return CONNPOOL_STEP_DONE;
+    }
     ssh_session_begin_step(session);
     result = libssh2_session_disconnect(session->libssh2, "");
     return result == LIBSSH2_ERROR_EAGAIN ? ssh_session_again(session, wait) : CONNPOOL_STEP_DONE;

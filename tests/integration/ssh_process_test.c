@@ -73,6 +73,22 @@ static void expect_untouched(int peer)
     assert_int_equal(errno, EAGAIN);
 }
 
+/* B25: nor is it said goodbye to. */
+static void no_goodbye_goes_to_a_strangers_descriptor(void **state)
+{
+    connpool *context = ssh_harness_open(&sshd, "");
+    connpool_lease lease = harness_acquire(harness_pool(context), "there");
+    int fd = connpool_ssh_descriptor(&lease);
+    int peer = replace_descriptor(&lease);
+
+    (void)state;
+    harness_release(&lease);
+    harness_close(context);
+    expect_untouched(peer);
+    assert_int_equal(close(fd), 0);
+    (void)close(peer);
+}
+
 /* B25 */
 static void a_descriptor_that_is_anothers_is_not_written_to(void **state)
 {
@@ -113,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openssls_errors_are_not_left_to_the_application),
+        cmocka_unit_test(no_goodbye_goes_to_a_strangers_descriptor),
         cmocka_unit_test(a_descriptor_that_is_anothers_is_not_written_to),
         cmocka_unit_test(a_command_that_floods_ends_by_its_limit),
     };
