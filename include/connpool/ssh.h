@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-struct _LIBSSH2_SESSION; /* libssh2.h calls it LIBSSH2_SESSION */
+struct _LIBSSH2_SESSION; /* NOLINT(bugprone-reserved-identifier): so libssh2.h calls its LIBSSH2_SESSION */
 
 /* The name of the manager's native type; another release of libssh2 that is not compatible has another number. */
 #define CONNPOOL_SSH_TYPE "libssh2.SESSION/1"

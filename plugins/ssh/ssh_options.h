@@ -49,8 +49,8 @@ struct ssh_endpoint {
 extern const struct connpool_option ssh_option_rows[SSH_OPTION_COUNT];
 
 /* Members of struct connpool_manager. */
-int32_t ssh_pool_init(void *pool, struct connpool_fault *fault);
-void ssh_pool_fini(void *pool);
-int32_t ssh_endpoint_init(void *endpoint, struct connpool_fault *fault);
+int32_t ssh_pool_init(void *state, struct connpool_fault *fault);
+void ssh_pool_fini(void *state);
+int32_t ssh_endpoint_init(void *state, struct connpool_fault *fault);
 
 #endif

@@ -77,14 +77,21 @@ static bool skip(const unsigned char **at, const unsigned char *end, size_t size
     return true;
 }
 
-/* From the first key's private part, which says its kind again: an ECDSA key's curve, point and secret. */
-static bool read_numbers(const unsigned char *at, const unsigned char *end, struct numbers *numbers)
+static bool skip_strings(const unsigned char **at, const unsigned char *end, unsigned count)
 {
     const unsigned char *string;
     size_t length;
 
-    return skip(&at, end, 2 * (size_t)NUMBER_SIZE) && ssh_key_string(&at, end, &string, &length) &&
-           ssh_key_string(&at, end, &string, &length) &&
+    while (count > 0 && ssh_key_string(at, end, &string, &length)) {
+        count--;
+    }
+    return count == 0;
+}
+
+/* From the first key's private part, which says its kind again: an ECDSA key's curve, point and secret. */
+static bool read_numbers(const unsigned char *at, const unsigned char *end, struct numbers *numbers)
+{
+    return skip(&at, end, 2 * (size_t)NUMBER_SIZE) && skip_strings(&at, end, 2) &&
            ssh_key_string(&at, end, &numbers->point, &numbers->point_length) &&
            ssh_key_string(&at, end, &numbers->secret, &numbers->secret_length);
 }
@@ -191,8 +198,8 @@ static int32_t prepare_openssh(const unsigned char *bytes, size_t size, char **t
                       "has a passphrase; use an agent for it, or a key without one in a file of mode 0600");
     }
     /* How the cipher's key is derived, and from what; the number of keys; the public key. */
-    if (!ssh_key_string(&at, end, &string, &string_length) || !ssh_key_string(&at, end, &string, &string_length) ||
-        !skip(&at, end, NUMBER_SIZE) || !ssh_key_string(&at, end, &string, &string_length)) {
+    if (!skip_strings(&at, end, 2) || !skip(&at, end, NUMBER_SIZE) ||
+        !ssh_key_string(&at, end, &string, &string_length)) {
         return refuse(fault, path, "is not an OpenSSH private key");
     }
     kind = ssh_key_kind_of_wire(string, string_length);
