@@ -63,7 +63,9 @@ static bool is_told(const int32_t *told, int32_t count, int fd)
     return false;
 }
 
-/* All sockets that came with an open are told of, so that a forked child can close them; none outlives an exec. */
+/* All sockets that came with an open are told of, so that a forked child can close them; none outlives an exec.
+ * (failures.md B24)
+ */
 void case_descriptors_told(const struct conform_subject *subject)
 {
     int32_t told[MOST_DESCRIPTORS] = {0}, untouched[1] = {-7};
@@ -273,7 +275,8 @@ static void sigpipe_is_as_it_was(void)
     CONFORM(sigismember(&blocked, SIGPIPE) == 0, "SIGPIPE was left blocked");
 }
 
-/* Each operation on a connection whose peer is gone ends, and raises no SIGPIPE; its owner is told that it is dead. */
+/* Each operation on a connection whose peer is gone ends, and raises no SIGPIPE; its owner is told that it is dead.
+ * (failures.md B15) */
 void case_lost(const struct conform_subject *subject)
 {
     static const enum cp_kind kinds[] = {CP_IDLE, CP_CHECK, CP_RESET, CP_CLOSE, CP_KIND_COUNT};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cases_options: a value outside an option's range, of another type, or missing is refused with a message that names
- * the option; what is just inside is taken. Nothing is opened. (failures.md section 1.2.)
+ * the option; what is just inside is taken. Nothing is opened.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cases_parallel: a thousand opens at once in one loop, or as many as the server permits. (failures.md 2.0) */
+/* cases_parallel: a thousand opens at once in one loop, or as many as the server permits. */
 #include <stdlib.h>
 #include <sys/resource.h>
 

@@ -165,7 +165,7 @@ noreturn static void live_as_child(struct setting *setting, connpool_lease *leas
     exit(EXIT_SUCCESS);
 }
 
-/* A child's life and end does nothing to the parent's connections, lent or parked. (failures.md B1 to B4) */
+/* A child's life and end does nothing to the parent's connections, lent or parked. (failures.md B9) */
 void case_fork(const struct conform_subject *subject)
 {
     connpool_lease leased, parked;

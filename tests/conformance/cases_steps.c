@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * cases_steps: a whole life of a connection, by each driver; steps from changing threads, too early and too late; and
- * destroy at every point of each operation. (plugin-abi.md, A step; failures.md E16, E17.)
+ * destroy at every point of each operation. (failures.md E16, E17.)
  */
 #include <string.h>
 

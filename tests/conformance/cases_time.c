@@ -7,11 +7,14 @@
  */
 #include "cases.h"
 #include "clock.h"
+#include "interposer.h"
 #include "peer.h"
 #include "stage.h"
 
 #define STEP_LIMIT_US 1000
 #define LIVES         5
+/* More than any step may take. */
+#define DELAY_MS (CONFORM_IS_SANITIZED ? 40 : 10)
 /* How much slower a step may be under a sanitizer. */
 #define SANITIZER_FACTOR 20
 
@@ -84,4 +87,19 @@ void case_steps_are_short_silent(const struct conform_subject *subject)
     stage_open(&stage, subject, peer_endpoint(&peer, subject));
     measure(&stage, silent_open);
     stage_close(&stage);
+}
+
+/* Each piece of either side comes late: a step that waits for the answer to what it said is found out. */
+void case_steps_are_short_slow(const struct conform_subject *subject)
+{
+    const struct server_proxy_rule rule = {.fault = SERVER_PROXY_FORWARD, .delay_ms = DELAY_MS};
+    struct interposer interposer;
+    struct stage stage;
+
+    interposer_start(&interposer, subject);
+    server_proxy_set_rule(&interposer.proxy, &rule);
+    stage_open(&stage, subject, interposer_endpoint(&interposer));
+    measure(&stage, whole_life);
+    stage_close(&stage);
+    interposer_stop(&interposer);
 }

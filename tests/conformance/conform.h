@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * conform: the conformance suite. What every manager must do and must not do (manager.h, plugin-abi.md), asked of any
+ * conform: the conformance suite. What every manager must do and must not do (manager.h), asked of any
  * manager by the same cases. A case knows a manager by its table, a configuration that leads to a real server that
  * runs, and the names of the options that say where that server is; nothing of its protocol.
  *

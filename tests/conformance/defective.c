@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SOME_MS 50 /* more than is allowed under a sanitizer, too */
+#define SOME_MS 25 /* more than is allowed under a sanitizer, too */
 
 struct lines_options {
     const char *host;
@@ -30,6 +30,7 @@ struct lines_connection {
     int32_t fd; /* valid while it has one */
     int32_t has_fd;
     int32_t spare; /* of DEFECT_LEAKS_DESCRIPTOR */
+    uint32_t heard;
     enum progress progress;
     int64_t began;
 };
@@ -98,13 +99,16 @@ static void misuse_time(const struct lines_connection *connection)
     }
 }
 
-/* ---- An exchange: one letter and its echo ---- */
+/* ---- An exchange: a letter and a line end, and their echo ---- */
+
+#define WORD_SIZE 2
 
 static int32_t say(const struct lines_connection *connection, char letter, struct connpool_fault *fault)
 {
+    const char word[WORD_SIZE] = {letter, '\n'};
     int flags = MSG_DONTWAIT | (defect == DEFECT_SIGPIPE ? 0 : MSG_NOSIGNAL);
 
-    return send(connection->fd, &letter, 1, flags) == 1
+    return send(connection->fd, word, sizeof(word), flags) == sizeof(word)
                ? 0
                : fail(fault, CONNPOOL_ERROR_CLOSED, "the peer takes nothing more");
 }
@@ -123,26 +127,32 @@ static int32_t wait_on(const struct lines_connection *connection, struct connpoo
     return CONNPOOL_STEP_AGAIN;
 }
 
-static int32_t hear(const struct lines_connection *connection, char letter, struct connpool_wait *wait,
+static int32_t lose(struct connpool_fault *fault)
+{
+    return defect == DEFECT_CUT_IS_VERDICT ? fail(fault, CONNPOOL_ERROR_AUTHENTICATION, "the peer does not want us")
+                                           : fail(fault, CONNPOOL_ERROR_CLOSED, "the peer ended the connection");
+}
+
+static int32_t hear(struct lines_connection *connection, char letter, struct connpool_wait *wait,
                     struct connpool_fault *fault)
 {
-    char heard = '\0';
+    const char word[WORD_SIZE] = {letter, '\n'};
+    char heard[WORD_SIZE];
     ssize_t length;
 
     if (defect == DEFECT_EARLY_FAILS && wait->ready == 0) {
         return fail(fault, CONNPOOL_ERROR_PROTOCOL, "nothing is there");
     }
-    length = recv(connection->fd, &heard, 1, MSG_DONTWAIT);
-    if (length == 1 && heard == letter) {
-        return CONNPOOL_STEP_DONE;
+    length = recv(connection->fd, heard, WORD_SIZE - connection->heard, MSG_DONTWAIT);
+    if (length == 0 || (length < 0 && errno != EAGAIN)) {
+        return lose(fault);
     }
-    if (length == 1) {
+    if (length > 0 && (memcmp(heard, word + connection->heard, (size_t)length) != 0 ||
+                       (defect == DEFECT_PIECES && length < WORD_SIZE))) {
         return fail(fault, CONNPOOL_ERROR_PROTOCOL, "the peer said something else");
     }
-    if (length == 0 || errno != EAGAIN) {
-        return fail(fault, CONNPOOL_ERROR_CLOSED, "the peer ended the connection");
-    }
-    return wait_on(connection, wait);
+    connection->heard += length > 0 ? (uint32_t)length : 0;
+    return connection->heard == WORD_SIZE ? CONNPOOL_STEP_DONE : wait_on(connection, wait);
 }
 
 static int32_t exchange(struct lines_connection *connection, char letter, struct connpool_wait *wait,
@@ -157,6 +167,8 @@ static int32_t exchange(struct lines_connection *connection, char letter, struct
             return result;
         }
         *progress = PROGRESS_TALKING;
+        connection->heard = 0;
+        wait_for(connection->fd, defect == DEFECT_WAITS_FOR_ANSWER ? 1000 : 0);
         return wait_on(connection, wait); /* that the echo may be there already is left to the next call */
     }
     misuse_time(connection);

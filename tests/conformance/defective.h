@@ -15,6 +15,7 @@ enum defect {
     DEFECT_DESTROY_WAITS,     /* for a last word of the peer */
     DEFECT_BLOCKS,            /* a step waits a few milliseconds */
     DEFECT_BLOCKS_FOR_EVER,   /* a step waits for the peer */
+    DEFECT_WAITS_FOR_ANSWER,  /* a step waits for the answer to what it said, which is there soon */
     DEFECT_BURNS,             /* a step computes for a few milliseconds */
     DEFECT_AGAIN_FOR_NOTHING, /* again, and nothing that ends the wait */
     DEFECT_AGAIN_MARKED,      /* an operation marked as blocking answers again */
@@ -38,6 +39,8 @@ enum defect {
     DEFECT_HANDLE_MODE, /* prepare does not look at FOR_LOOP */
     DEFECT_FAULT_WITHOUT_TEXT,
     DEFECT_REFUSED_IS_INTERNAL, /* the wrong class */
+    DEFECT_PIECES,              /* believes that what was said in one piece comes in one */
+    DEFECT_CUT_IS_VERDICT,      /* believes that a server that is gone does not like it */
     DEFECT_HELP,                /* a row says nothing of itself */
     DEFECT_PARSER_CRASHES,      /* of text without a colon */
     DEFECT_COUNT

@@ -16,7 +16,7 @@
 #include "server_lines.h"
 
 /* For a case that is to hang. */
-#define SHORT_LIMIT_S 2
+#define SHORT_LIMIT_S 1
 
 static const struct expectation {
     enum defect defect;
@@ -32,6 +32,7 @@ static const struct expectation {
     {DEFECT_DESTROY_WAITS, "mute", "destroy of a connection whose peer is silent: did not end", true},
     {DEFECT_BLOCKS, "steps_are_short", "waited", false},
     {DEFECT_BLOCKS_FOR_EVER, "steps_are_short_silent", "did not end", true},
+    {DEFECT_WAITS_FOR_ANSWER, "steps_are_short_slow", "waited", false},
     {DEFECT_BURNS, "steps_are_short", "CPU time", false},
     {DEFECT_AGAIN_FOR_NOTHING, "life", "without saying what ends the wait", false},
     {DEFECT_AGAIN_MARKED, "life", "marked as blocking", false},
@@ -59,6 +60,9 @@ static const struct expectation {
     {DEFECT_HANDLE_MODE, "handles", "prepare left", false},
     {DEFECT_FAULT_WITHOUT_TEXT, "faults", "without a text", false},
     {DEFECT_REFUSED_IS_INTERNAL, "peer_refuses", "class \"internal", false},
+    {DEFECT_PIECES, "byte_by_byte", "something else", false},
+    {DEFECT_CUT_IS_VERDICT, "cut", "class authentication", false},
+    {DEFECT_CHECK_OF_NOTHING, "parked_lost", "lent after a check", false},
     {DEFECT_HELP, "rows", "help", false},
     {DEFECT_PARSER_CRASHES, "parse_endpoint", "SIGSEGV", false},
 };
