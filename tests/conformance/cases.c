@@ -47,6 +47,8 @@ const struct conform_case conform_cases[] = {
     {"pool_lost", case_pool_lost, 30},
     {"fork", case_fork, 30},
     {"parallel_opens", case_parallel_opens, 60},
+    {"reactor", case_reactor, 60},
+    {"reactor_peers", case_reactor_peers, 60},
     {"secrets", case_secrets, 60},
     {0},
 };

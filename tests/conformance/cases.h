@@ -29,6 +29,8 @@ conform_case_fn case_byte_by_byte, case_cut, case_parked_lost;
 conform_case_fn case_pool_life, case_pool_threads, case_pool_lost, case_fork;
 /* cases_parallel.c */
 conform_case_fn case_parallel_opens;
+/* cases_reactor.c */
+conform_case_fn case_reactor, case_reactor_peers;
 /* cases_secret.c */
 conform_case_fn case_secrets;
 

@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* cases_parallel: a thousand opens at once in one loop, or as many as the server permits. */
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "cases.h"
 #include "run.h"
 #include "stage.h"
 
 #define MOST_OPENS 1000
-/* For one connection: its socket, a second one while it is dialled, the stage's eventfd. */
-#define DESCRIPTORS_EACH 3
-#define DESCRIPTORS_MORE 100
-
-static size_t permitted(const struct conform_subject *subject)
-{
-    struct rlimit limit;
-    size_t count = subject->connections < MOST_OPENS ? subject->connections : MOST_OPENS;
-
-    CONFORM(getrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit of descriptors cannot be read");
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < count * DESCRIPTORS_EACH + DESCRIPTORS_MORE) {
-        count = (limit.rlim_max - DESCRIPTORS_MORE) / DESCRIPTORS_EACH;
-    }
-    return count;
-}
 
 static void all(struct stage_connection *connections, size_t count, enum cp_kind kind)
 {
@@ -38,7 +20,7 @@ static void all(struct stage_connection *connections, size_t count, enum cp_kind
 
 void case_parallel_opens(const struct conform_subject *subject)
 {
-    size_t count = permitted(subject), before, after;
+    size_t count = stage_permitted(subject, MOST_OPENS), before, after;
     struct stage_connection *connections = calloc(count, sizeof(*connections));
     struct stage stage;
 

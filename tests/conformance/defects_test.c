@@ -63,6 +63,8 @@ static const struct expectation {
     {DEFECT_PIECES, "byte_by_byte", "something else", false},
     {DEFECT_CUT_IS_VERDICT, "cut", "class authentication", false},
     {DEFECT_CHECK_OF_NOTHING, "parked_lost", "lent after a check", false},
+    {DEFECT_REFUSED_IS_INTERNAL, "reactor_peers", "class \"internal", false},
+    {DEFECT_SHARED_PROGRESS, "reactor", "", true},
     {DEFECT_HELP, "rows", "help", false},
     {DEFECT_PARSER_CRASHES, "parse_endpoint", "SIGSEGV", false},
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -152,6 +153,24 @@ void stage_destroy(struct stage_connection *connection)
 }
 
 /* ---- Descriptors ---- */
+
+/* For one connection: its socket, a second one while it is dialled, the stage's eventfd. */
+#define DESCRIPTORS_EACH 3
+#define DESCRIPTORS_MORE 100
+
+size_t stage_permitted(const struct conform_subject *subject, size_t most)
+{
+    struct rlimit limit;
+    size_t count = subject->connections < most ? subject->connections : most;
+
+    CONFORM(getrlimit(RLIMIT_NOFILE, &limit) == 0, "the limit of descriptors cannot be read");
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < count * DESCRIPTORS_EACH + DESCRIPTORS_MORE) {
+        count = (limit.rlim_max - DESCRIPTORS_MORE) / DESCRIPTORS_EACH;
+    }
+    return count;
+}
 
 void stage_list_descriptors(struct stage_descriptors *descriptors)
 {

@@ -99,6 +99,10 @@ void stage_must_open(struct stage *stage, struct stage_connection *connection);
 /* What a healthy connection's operation must answer: done, or of idle again. */
 void stage_must(struct stage_connection *connection, enum cp_kind kind, uint32_t flags);
 
+/* How many connections may be open at once: so many, or fewer where the server or this process may have only so many.
+ * Raises the process's limit of descriptors. */
+size_t stage_permitted(const struct conform_subject *subject, size_t most);
+
 /* Descriptors of this process, by number, at most as many as the set holds. */
 struct stage_descriptors {
     int fd[4096];
