@@ -9,17 +9,35 @@
 #include "setting.h"
 #include "stage.h"
 
+/* Between one byte and the next, where there are so few of them; more go as fast as they can, and the system may join
+ * some of them again. */
+#define FEW_BYTES   100
+#define INTERVAL_MS 5
+
+/* How many bytes the server says in an open. */
+static size_t length_of_open(struct stage *stage, const struct interposer *interposer)
+{
+    struct stage_connection connection;
+    size_t length;
+
+    stage_must_open(stage, &connection);
+    length = server_proxy_counts(&interposer->proxy).from_server;
+    stage_destroy(&connection);
+    return length;
+}
+
 /* Each byte of the server is a packet of its own: nothing may depend on how the stream is cut into pieces. */
 void case_byte_by_byte(const struct conform_subject *subject)
 {
-    const struct server_proxy_rule rule = {.fault = SERVER_PROXY_TRICKLE, .side = SERVER_PROXY_SERVER};
+    struct server_proxy_rule rule = {.fault = SERVER_PROXY_TRICKLE, .side = SERVER_PROXY_SERVER};
     struct stage_connection connection;
     struct interposer interposer;
     struct stage stage;
 
     interposer_start(&interposer, subject);
-    server_proxy_set_rule(&interposer.proxy, &rule);
     stage_open(&stage, subject, interposer_endpoint(&interposer));
+    rule.interval_ms = length_of_open(&stage, &interposer) < FEW_BYTES ? INTERVAL_MS : 0;
+    server_proxy_set_rule(&interposer.proxy, &rule);
     stage_must_open(&stage, &connection);
     stage_must(&connection, CP_PREPARE, 0);
     stage_must(&connection, CP_RESET, 0);
@@ -35,18 +53,6 @@ void case_byte_by_byte(const struct conform_subject *subject)
 
 #define POINTS     12
 #define SILENCE_MS 50
-
-/* How many bytes the server says in an open. */
-static size_t length_of_open(struct stage *stage, const struct interposer *interposer)
-{
-    struct stage_connection connection;
-    size_t length;
-
-    stage_must_open(stage, &connection);
-    length = server_proxy_counts(&interposer->proxy).from_server;
-    stage_destroy(&connection);
-    return length;
-}
 
 /* A lost connection says nothing of who either side is, nor of the options: such an error would never be retried. */
 static void is_no_verdict(int32_t result, const struct stage_connection *connection)

@@ -16,7 +16,7 @@
 
 #if CONFORM_IS_SANITIZED
 /*
- * libssh2 1.10 loses the server's key (libssh2_session_free, session.c: it is freed only where new keys are in use)
+ * libssh2 1.10 loses the server's key (session_free in session.c frees it only where new keys are in use)
  * when a session ends between the key exchange's reply and the use of the new keys. That key alone is passed over; it
  * is told by the stack, which goes through a library without frame pointers.
  */
