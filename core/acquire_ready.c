@@ -253,6 +253,7 @@ enum cp_course cp_acquire_prepare(struct cp_acquire *acquire, struct connpool_wa
     if (result == CONNPOOL_STEP_AGAIN) {
         return stand_by(acquire, wait);
     }
+    wait->flags = 0; /* what comes next in this step is not told who asks */
     if (result == CONNPOOL_STEP_DONE) {
         return hand_out(acquire);
     }

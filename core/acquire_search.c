@@ -107,6 +107,23 @@ static void enter_line(struct cp_acquire *acquire)
     cp_line_enter(acquire->pool, waiter);
 }
 
+/* The watch of its lane (lane.h) that nobody woke: what there is is for those that were woken. */
+static bool is_only_watching(const struct cp_acquire *acquire, int64_t now)
+{
+    const struct cp_waiter *waiter = &acquire->waiter;
+
+    return waiter->state == CP_WAITER_WAITING && waiter->lane->watch == waiter && !waiter->is_timed &&
+           acquire->deadline > now;
+}
+
+static enum finding watch(struct cp_acquire *acquire, int64_t *at, struct cp_connection_list *doomed,
+                          struct cp_wakes *wakes)
+{
+    cp_line_take_back(acquire->pool, acquire->waiter.lane, doomed, wakes);
+    *at = cp_time_earlier(*at, cp_lane_watch_until(acquire->pool, &acquire->waiter));
+    return FOUND_NOTHING;
+}
+
 /* Look with a place in line, for idle connections first; line.h says why in this order. */
 static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_t *at,
                                  struct cp_connection_list *doomed, struct cp_wakes *wakes)
@@ -123,8 +140,7 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
         waiter->is_timed = *at != 0;
         waiter->state = CP_WAITER_WAITING;
         acquire->is_in_line = true;
-        cp_line_take_back(acquire->pool, waiter->lane, doomed, wakes);
-        *at = cp_time_earlier(*at, cp_lane_watch_until(acquire->pool, waiter));
+        finding = watch(acquire, at, doomed, wakes);
     } else {
         cp_line_leave(acquire->pool, waiter, wakes);
         acquire->is_in_line = false;
@@ -164,6 +180,9 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
         }
         acquire->is_in_line = false;
         return FOUND_CLOSED;
+    }
+    if (is_only_watching(acquire, now)) {
+        return watch(acquire, at, doomed, wakes);
     }
     if (waiter->state == CP_WAITER_OUT) {
         if (is_overloaded(acquire)) {

@@ -31,17 +31,19 @@ void cp_lane_fini(struct cp_lane *lane, struct connpool_pool *pool)
     cp_lock_give(&pool->lock);
 }
 
-/* Somebody of this lane is the watch. */
+/* Somebody of this lane is the watch. It is told of that, and not woken in the sense of the line: it may not take what
+ * there is a wake under way for to another. */
 static void set_watch(struct cp_lane *lane, struct cp_wakes *wakes)
 {
     if (lane->watch == NULL && !TAILQ_EMPTY(&lane->waiters)) {
         lane->watch = TAILQ_LAST(&lane->waiters, cp_lane_waiters);
-        cp_line_wake(lane->watch, wakes);
+        if (lane->watch->state == CP_WAITER_WAITING) {
+            cp_wakes_add(wakes, lane->watch);
+        }
     }
 }
 
-/* While there are calls: who sleeps must not go on sleeping because nobody answers them. To wake the watch of a reactor
- * is a call itself, so this may come back here, once for each reactor. */
+/* While there are calls: who sleeps must not go on sleeping because nobody answers them. */
 static void set_watches(struct cp_lanes *lanes, struct cp_wakes *wakes)
 {
     struct cp_lane *lane;

@@ -26,7 +26,7 @@ void cp_wakes_fire(struct cp_wakes *wakes)
     wakes->count = 0;
 }
 
-static void add_wake(struct cp_wakes *wakes, const struct cp_waiter *waiter)
+void cp_wakes_add(struct cp_wakes *wakes, const struct cp_waiter *waiter)
 {
     if (wakes->count == CP_WAKES) {
         cp_waker_fire(cp_waker_ref(waiter->waker));
@@ -151,11 +151,11 @@ static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, 
     cp_lane_leave(pool, waiter, wakes);
 }
 
-void cp_line_wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
+static void wake(struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
     if (waiter->state == CP_WAITER_WAITING) {
         waiter->state = CP_WAITER_WOKEN;
-        add_wake(wakes, waiter);
+        cp_wakes_add(wakes, waiter);
         cp_lane_called(waiter->places[0].endpoint->pool, waiter, wakes);
     }
 }
@@ -187,11 +187,11 @@ void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
     const struct connpool_endpoint *hungry;
 
     if (first != NULL && first->state == CP_WAITER_WAITING && (has_idle(endpoint) || must_look(endpoint, first))) {
-        cp_line_wake(first, wakes);
+        wake(first, wakes);
     }
     hungry = first_hungry(pool);
     if (hungry != NULL && (pool->total < pool->policy.total_max_size || !cp_due_is_empty(pool))) {
-        cp_line_wake(first_waiter(hungry), wakes);
+        wake(first_waiter(hungry), wakes);
     }
 }
 
@@ -214,7 +214,7 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     waiter->state = CP_WAITER_GRANTED;
     cp_lane_called(endpoint->pool, waiter, wakes);
     if (is_asleep) {
-        add_wake(wakes, waiter);
+        cp_wakes_add(wakes, waiter);
     } else {
         match_all(waiter, wakes);
     }
@@ -469,7 +469,7 @@ static bool close_some(struct connpool_pool *pool, struct cp_wakes *wakes)
             remove_places(pool, waiter, wakes);
             cp_lane_answer(pool, waiter);
             waiter->state = CP_WAITER_CLOSED;
-            add_wake(wakes, waiter);
+            cp_wakes_add(wakes, waiter);
         }
     }
     return false;

@@ -76,6 +76,8 @@ struct cp_wakes {
     struct cp_waker *wakers[CP_WAKES];
     size_t count;
 };
+/* The pool's lock is held. */
+void cp_wakes_add(struct cp_wakes *wakes, const struct cp_waiter *waiter);
 /* No lock held. */
 void cp_wakes_fire(struct cp_wakes *wakes);
 
@@ -117,14 +119,11 @@ void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
  * The pool's lock is held; takes endpoints' locks. */
 bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes);
 
-/* Wake a waiter that sleeps. The pool's lock is held. */
-void cp_line_wake(struct cp_waiter *waiter, struct cp_wakes *wakes);
-
 /*
- * For a waiter of lane `by` that is about to sleep: what other lanes were called for and did not come for within
- * CP_PATIENCE is put back into the pool, and whoever is first of those that are there is woken for it, the caller
- * perhaps; those lanes' waiters return to their places when they come. What ends by this (a connection that may not be
- * used any more, a victim that nobody needs) goes to `doomed`. The pool's lock is held; takes endpoints' locks.
+ * For a waiter of lane `by` that is about to sleep, or keeps watch: what other lanes were called for and did not come
+ * for within CP_PATIENCE is put back into the pool, and whoever is first of those that are there is woken for it, the
+ * caller perhaps; those lanes' waiters return to their places when they come. What ends by this (a connection that may
+ * not be used any more, a victim that nobody needs) goes to `doomed`. The pool's lock is held; takes endpoints' locks.
  */
 void cp_line_take_back(struct connpool_pool *pool, const struct cp_lane *by, struct cp_connection_list *doomed,
                        struct cp_wakes *wakes);

@@ -580,7 +580,7 @@ static void wait_by_replaced_clock(struct cp_loop *loop, int64_t until)
     }
 }
 
-void cp_loop_run(struct cp_loop *loop, int64_t until)
+void cp_loop_wait(struct cp_loop *loop, int64_t until)
 {
     int cancel_state;
 
@@ -590,6 +590,11 @@ void cp_loop_run(struct cp_loop *loop, int64_t until)
     } else {
         wait_by_system_clock(loop, until);
     }
-    cp_loop_dispatch(loop);
     (void)pthread_setcancelstate(cancel_state, NULL);
+}
+
+void cp_loop_run(struct cp_loop *loop, int64_t until)
+{
+    cp_loop_wait(loop, until);
+    cp_loop_dispatch(loop);
 }

@@ -36,7 +36,10 @@ int cp_loop_fd(const struct cp_loop *loop);
  * What is started or woken meanwhile runs in the next one, for which the descriptor stays readable. Only the loop's own
  * thread, not from within a step. Not a cancellation point. */
 void cp_loop_dispatch(struct cp_loop *loop);
-/* Wait until something is ready or the time `until` (0: no limit), then dispatch. Only the loop's own thread. May wait.
+/* Wait until something is ready or the time `until` (0: no limit). Only the loop's own thread. May wait. Not a
+ * cancellation point. */
+void cp_loop_wait(struct cp_loop *loop, int64_t until);
+/* The same, then dispatch. Only the loop's own thread. May wait.
  * Not a cancellation point. */
 void cp_loop_run(struct cp_loop *loop, int64_t until);
 /* Tasks that were started and are not done. Any thread. */

@@ -25,7 +25,6 @@ TAILQ_HEAD(cp_acquire_list, cp_acquire);
 struct connpool_pool {
     /* Constant once the context is open. */
     struct connpool *context;
-    size_t index; /* in the context's array */
     char *name;
     const struct connpool_manager *manager;
     struct cp_policy policy;
@@ -66,6 +65,8 @@ struct connpool_pool {
     uint64_t run_time_endpoints;
     struct cp_counters retired; /* of run-time endpoints that are gone */
     struct connpool_histograms histograms;
+
+    size_t index; /* in the context's array; constant */
 };
 
 /* From a checked configuration; takes over the option blocks. NULL: the error. May wait for files (pool_init). */

@@ -2,12 +2,14 @@
 /* pool_client: see pool_client.h. */
 #include "pool_client.h"
 
+#include "pool_driver.h"
+
 static void *acquire_once(void *argument)
 {
     struct pool_client *client = argument;
 
-    client->status =
-        connpool_acquire(client->fixture->pool, client->endpoint, client->timeout_ms, &client->lease, &client->error);
+    client->status = pool_driver_acquire(client->fixture->pool, client->endpoint, client->timeout_ms, &client->lease,
+                                         &client->error);
     if (client->turn != NULL) {
         client->place = atomic_fetch_add(client->turn, 1);
     }

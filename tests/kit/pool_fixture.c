@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "driver.h"
+#include "pool_driver.h"
 #include "token.h"
 
 static void write_log(void *argument, int32_t level, const char *text)
@@ -104,6 +106,7 @@ static void warm(void)
     threads = process_threads();
     failing_allocator_install();
     warm_tokens();
+    assert_non_null(cp_driver_waker());
     for (uint32_t i = 0; i < count; i++) {
         char json[160];
         connpool_lease lease;
@@ -211,7 +214,7 @@ void pool_fixture_close(struct pool_fixture *fixture)
 
 connpool_status pool_try(struct pool_fixture *fixture, const char *endpoint, int timeout_ms, connpool_lease *lease)
 {
-    return connpool_acquire(fixture->pool, endpoint, timeout_ms, lease, &fixture->error);
+    return pool_driver_acquire(fixture->pool, endpoint, timeout_ms, lease, &fixture->error);
 }
 
 connpool_lease pool_take(struct pool_fixture *fixture, const char *endpoint)

@@ -149,6 +149,36 @@ static void test_a_thread_behind_a_woken_request_wakes(void **state)
     end(&bench);
 }
 
+/* Who keeps watch came last: what there is is for those before it. */
+static void test_the_watch_overtakes_nobody(void **state)
+{
+    struct bench bench = {0};
+    struct reactor_client client = {0};
+    struct stepped_acquire threads[3];
+
+    (void)state;
+    begin(&bench, "'max_size': 1");
+    stand(&bench, &client, "x");
+    for (int i = 0; i < 3; i++) {
+        stepped_acquire_start(&threads[i], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    }
+    pool_give(&bench.lease);
+    stepped_acquire_run(threads, 3);
+    assert_false(threads[2].is_done);
+    assert_int_equal(pool_numbers(&bench.fixture).idle_base, 1);
+    virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(1) + 1);
+    stepped_acquire_run(&threads[2], 1);
+    assert_false(threads[2].is_done);
+    stepped_acquire_run(threads, 3);
+    for (int i = 0; i < 3; i++) {
+        stepped_acquire_give(&threads[i], 1);
+        stepped_acquire_run(threads, 3);
+    }
+    reactor_run(bench.reactor);
+    reactor_give(&client, 1);
+    end(&bench);
+}
+
 /* The thread cannot use what is granted, but wakes who can: a slot of its own endpoint is not what is missing. */
 static void test_a_thread_of_another_endpoint_is_the_watch(void **state)
 {
@@ -392,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_a_newcomer_takes_an_old_grant_back),
         cmocka_unit_test(test_a_thread_behind_an_undelivered_grant_wakes),
         cmocka_unit_test(test_a_thread_behind_a_woken_request_wakes),
+        cmocka_unit_test(test_the_watch_overtakes_nobody),
         cmocka_unit_test(test_a_thread_of_another_endpoint_is_the_watch),
         cmocka_unit_test(test_a_granted_slot_is_taken_back),
         cmocka_unit_test(test_a_granted_victim_is_taken_back),
