@@ -7,19 +7,18 @@
  * a peek at the socket, and SQLSTATEs are read from its verbose texts.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../common/fault.h"
 #include "postgres.h"
 #include "postgres_command.h"
 #include "postgres_conninfo.h"
 #include "postgres_fault.h"
+#include "postgres_files.h"
 #include "postgres_notice.h"
 #include "postgres_tls.h"
 
@@ -29,51 +28,6 @@
 #define PEEK_SIZE      4096
 #define MESSAGE_HEAD   5 /* a type's letter and four bytes of length */
 #define AUTH_CLEARTEXT 3 /* of AuthenticationCleartextPassword (PostgreSQL's manual, message formats) */
-#define CRL_HEAD       "-----BEGIN X509 CRL-----"
-
-/* ---- Before it ---- */
-
-static int32_t check_folder(const char *path, struct connpool_fault *fault)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0) {
-        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, errno, "sslcrldir: cannot open the folder: %s",
-                          strerror(errno));
-    }
-    (void)close(fd);
-    return 0;
-}
-
-/* libpq ignores a revocation list that it cannot read, and then nothing is revoked. */
-static int32_t check_crl(const struct postgres_options *options, struct connpool_fault *fault)
-{
-    char head[8192];
-    ssize_t length;
-    int fd;
-
-    if (options->sslcrldir != NULL && check_folder(options->sslcrldir, fault) != 0) {
-        return -fault->error_class;
-    }
-    if (options->sslcrl == NULL) {
-        return 0;
-    }
-    fd = open(options->sslcrl, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    length = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (length < 0) {
-        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, errno, "sslcrl: cannot read the file: %s",
-                          strerror(errno));
-    }
-    head[length] = '\0';
-    if (strstr(head, CRL_HEAD) == NULL) {
-        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
-                          "sslcrl: expected a file that begins with a revocation list in PEM form");
-    }
-    return 0;
-}
 
 static int32_t wait_for(const struct postgres *postgres, struct connpool_wait *wait)
 {
@@ -315,7 +269,7 @@ static int32_t step(struct postgres *postgres, struct connpool_wait *wait, struc
 
     postgres->last_words.size = sizeof(postgres->last_words);
     if (postgres->phase == POSTGRES_RESOLVING) {
-        result = check_crl(postgres->head.options, fault);
+        result = postgres->hosts.is_started ? 0 : postgres_files_check(postgres->head.options, fault);
         if (result == 0) {
             result = postgres_hosts_step(&postgres->hosts, &postgres->head, wait, fault);
         }

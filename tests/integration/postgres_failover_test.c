@@ -186,10 +186,7 @@ static void a_restart_under_load(void **state)
     }
     assert_int_equal(harness_statistics(load.pool).leased, 0);
     harness_close(context);
-    assert_int_equal(
-        server_postgres_number(&primary,
-                               "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND wait_event IS NULL"),
-        0);
+    postgres_harness_await_no_session(&primary);
 }
 
 /* ---- Too many sessions, A25 ---- */

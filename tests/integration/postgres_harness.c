@@ -136,6 +136,15 @@ const char *postgres_harness_fails(const connpool_lease *lease, const char *sql)
     return sqlstate;
 }
 
+void postgres_harness_await_no_session(const struct server_postgres *postgres)
+{
+    int64_t began = harness_now_ms();
+
+    while (server_postgres_number(postgres, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'") != 0) {
+        assert_true(harness_now_ms() - began < HARNESS_LIMIT_MS);
+    }
+}
+
 connpool_error postgres_harness_acquire_fails(connpool *context, int32_t error_class, const char *sqlstate)
 {
     connpool_error error = harness_acquire_fails(harness_pool(context), "main", HARNESS_LIMIT_MS, CONNPOOL_FAILED);

@@ -31,6 +31,8 @@ const char *postgres_harness_ask(const connpool_lease *lease, const char *sql);
 int postgres_harness_process(const connpool_lease *lease);
 /* What SQL fails with: its SQLSTATE, "": the connection was lost. */
 const char *postgres_harness_fails(const connpool_lease *lease, const char *sql);
+/* Wait until the server has no session of `app` any more, at most HARNESS_LIMIT_MS. */
+void postgres_harness_await_no_session(const struct server_postgres *postgres);
 /* An acquire from "main" that fails with this class and SQLSTATE ("": none). */
 connpool_error postgres_harness_acquire_fails(connpool *context, int32_t error_class, const char *sqlstate);
 

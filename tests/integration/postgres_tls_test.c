@@ -117,23 +117,27 @@ static void verification_needs_an_authority(void **state)
                              "'sslcert': '/tmp/none'}, 'endpoints': {'main': {'host': 'localhost'}}}}}");
 }
 
-/* libpq takes a list of revoked certificates that it cannot read for an empty one. */
-static void a_revocation_list_that_is_not_there_is_told(void **state)
+/* libpq takes a list of revoked certificates that it cannot read for an empty one, and says of other files that are
+ * missing what it says of a server that is not trusted. */
+static void files_that_cannot_be_used_are_told(void **state)
 {
     char options[256];
-    connpool *context;
+    const char *const each[] = {
+        "'sslrootcert': '/no/such/file',",
+        "'sslcrl': '/no/such/file',",
+        "'sslcrldir': '/no/such/folder',",
+        "'sslcert': '/no/such/file', 'sslkey': '/no/such/file',",
+        options,
+    };
 
     (void)state;
-    context = open_to(&server, "localhost", trusting(&server, "'sslcrl': '/no/such/file',"));
-    (void)postgres_harness_acquire_fails(context, CONNPOOL_ERROR_CONFIGURATION, "");
-    harness_close(context);
     (void)snprintf(options, sizeof(options), "'sslcrl': '%s',", server.authority); /* a certificate is no such list */
-    context = open_to(&server, "localhost", trusting(&server, options));
-    (void)postgres_harness_acquire_fails(context, CONNPOOL_ERROR_CONFIGURATION, "");
-    harness_close(context);
-    context = open_to(&server, "localhost", trusting(&server, "'sslcrldir': '/no/such/folder',"));
-    (void)postgres_harness_acquire_fails(context, CONNPOOL_ERROR_CONFIGURATION, "");
-    harness_close(context);
+    for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+        expect_failure(&server, "localhost", i == 0 ? each[i] : trusting(&server, each[i]),
+                       CONNPOOL_ERROR_CONFIGURATION);
+    }
+    (void)snprintf(options, sizeof(options), "'sslcert': '%s', 'sslkey': '%s',", server.authority, server.authority);
+    expect_failure(&server, "localhost", trusting(&server, options), CONNPOOL_ERROR_CONFIGURATION); /* mode 0644 */
 }
 
 /* A13 of this manager: the server asks for a certificate of the client; libpq says it within the login. */
@@ -164,7 +168,7 @@ int main(void)
         cmocka_unit_test(another_name_is_not_trusted),
         cmocka_unit_test(a_server_without_tls_is_not_trusted),
         cmocka_unit_test(verification_needs_an_authority),
-        cmocka_unit_test(a_revocation_list_that_is_not_there_is_told),
+        cmocka_unit_test(files_that_cannot_be_used_are_told),
         cmocka_unit_test(a_client_certificate_that_is_missing_is_told),
     };
 
