@@ -238,6 +238,7 @@ static void a_server_of_fewer_sessions_than_the_pool(void **state)
     assert_int_equal(atomic_load(&load.served), MANY + 1);
     assert_true(harness_statistics(load.pool).opened <= 3);
     harness_close(context);
+    postgres_harness_await_no_session(&primary);
 }
 
 /* Where others have all places there is nobody to wait for. */
