@@ -5,6 +5,7 @@
  *
  *     https_fetch https.json example.org:443
  */
+#define _GNU_SOURCE /* strcasestr */
 #include <connpool/connpool.h>
 #include <connpool/tls.h>
 #include <openssl/ssl.h>

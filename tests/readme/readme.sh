@@ -34,6 +34,9 @@ cp examples/*.c "$folder/work"
 cmake --install "$build" --prefix "$folder/root" >"$folder/log" || fail "$(cat "$folder/log")"
 PKG_CONFIG_PATH=$(dirname "$(find "$folder/root" -name connpool.pc)")
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
+# The reader's compiler, but what it warns of is wrong.
+printf '#!/bin/sh\nPATH="%s" exec cc -Wall -Wextra -Werror "$@"\n' "$PATH" >"$folder/root/bin/cc"
+chmod 755 "$folder/root/bin/cc"
 PATH=$folder/root/bin:$PATH
 export PKG_CONFIG_PATH LD_LIBRARY_PATH PATH
 
