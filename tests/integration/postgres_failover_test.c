@@ -264,6 +264,17 @@ static void a_server_that_is_full_is_told(void **state)
 
 /* ---- Failover, A27 ---- */
 
+static void await_replay(const char *table)
+{
+    int64_t began = harness_now_ms();
+    char sql[96];
+
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM pg_class WHERE relname = '%s'", table);
+    while (server_postgres_number(&standby, sql) == 0) {
+        assert_true(harness_now_ms() - began < HARNESS_LIMIT_MS);
+    }
+}
+
 static void the_next_session_is_with_the_new_primary(void **state)
 {
     connpool *context = open_both("read-write");
@@ -275,7 +286,7 @@ static void the_next_session_is_with_the_new_primary(void **state)
     assert_int_equal(port_of(&lease), primary.port);
     (void)postgres_harness_ask(&lease, "CREATE TABLE moved (n int)");
     harness_release(&lease);
-    /* It sends all that it wrote before it ends. */
+    await_replay("moved");
     server_postgres_stop(&primary, SERVER_POSTGRES_FAST);
     error = postgres_harness_acquire_fails(context, CONNPOOL_ERROR_REFUSED, "");
     assert_non_null(strstr(error.text, "127.0.0.1"));

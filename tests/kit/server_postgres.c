@@ -182,7 +182,7 @@ static void configure(const struct server_postgres *postgres, const char *settin
                    "min_wal_size = 32MB\n"
                    "dynamic_shared_memory_type = mmap\n"
                    "autovacuum = off\n"
-                   "wal_receiver_status_interval = 1\n"
+                   "wal_retrieve_retry_interval = 50ms\n"
                    "log_min_messages = error\n"
                    "log_min_error_statement = panic\n"
                    "%s",
