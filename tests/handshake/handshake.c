@@ -23,8 +23,9 @@
 #define CONNECT_S      5    /* connect_timeout, by the virtual clock */
 #define ACQUIRE_MS     1000 /* of every other acquire: it leaves first */
 #define HEALTHY_EVERY  16   /* bytes, after which a whole handshake must succeed */
-#define HEARD          2    /* sleeps after the fault until all that came before it was heard */
-#define TRICKLED       4    /* the same, of a trickle: some more bytes come */
+#define NEAR           2
+#define HEARD          2 /* sleeps after the fault until all that came before it was heard */
+#define TRICKLED       4 /* the same, of a trickle: some more bytes come */
 #define TRICKLE_MS     1
 #define LOOK_MS        100
 #define STILL_S        20   /* real seconds without progress: something hangs */
@@ -307,6 +308,25 @@ static bool try_healthy(struct worker *worker, size_t byte)
     return true;
 }
 
+static bool is_near(const size_t *places, unsigned count, size_t byte)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (byte + NEAR >= places[i] && byte <= places[i] + NEAR) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_chosen(const struct walk *walk, size_t byte)
+{
+    const struct server_proxy_counts *turns = &walk->length.turns;
+
+    return byte >= walk->last || byte % walk->step == 0 ||
+           (walk->side == SERVER_PROXY_SERVER ? is_near(turns->server_at, turns->server_turns, byte)
+                                              : is_near(turns->client_at, turns->client_turns, byte));
+}
+
 /* False: none is left. */
 static bool next_byte(struct walk *walk, size_t *byte)
 {
@@ -316,8 +336,9 @@ static bool next_byte(struct walk *walk, size_t *byte)
     is_left = walk->next <= walk->last && walk->failure[0] == '\0';
     if (is_left) {
         *byte = walk->next;
-        walk->next =
-            walk->next < walk->last && walk->next + walk->step > walk->last ? walk->last : walk->next + walk->step;
+        do {
+            walk->next++;
+        } while (!is_chosen(walk, walk->next));
         walk->done++;
         (void)pthread_cond_signal(&walk->moved);
     }
@@ -513,6 +534,7 @@ struct handshake_length handshake_measure(const struct handshake *handshake)
         length.needed = needed < length.needed ? needed : length.needed;
     }
     length.needed -= handshake->slack;
+    length.turns = server_proxy_counts(&worker->proxy);
     close_real(&walk);
     return length;
 }

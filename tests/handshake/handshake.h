@@ -40,13 +40,14 @@ struct handshake {
 
 /* How many bytes are walked. */
 struct handshake_length {
-    size_t server, client; /* of a whole handshake, with what the server says at once after it */
-    size_t needed;         /* of the server's, at least, for an open to succeed */
+    size_t server, client;            /* of a whole handshake, with what the server says at once after it */
+    size_t needed;                    /* of the server's, at least, for an open to succeed */
+    struct server_proxy_counts turns; /* where one side's words end */
 };
 struct handshake_length handshake_measure(const struct handshake *handshake);
 
-/* Walk over the bytes of one side: each step-th, the first and the last; where CONNPOOL_TEST_EVERY_BYTE is in the
- * environment each, whatever the step. */
+/* Walk over the bytes of one side: each step-th, the last, and two before and behind each at which the talk changed its
+ * direction; where CONNPOOL_TEST_EVERY_BYTE is in the environment each, whatever the step. */
 void handshake_walk(const struct handshake *handshake, enum server_proxy_fault fault, enum server_proxy_side side,
                     size_t step);
 /* Silence and a trickle at a few bytes, by the system's clock: the limits hold to the millisecond that they can. */

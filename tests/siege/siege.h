@@ -33,19 +33,14 @@ struct siege {
     enum siege_answer (*ask)(const connpool_lease *lease, const char *token);
     void (*kill)(void *server);
     void (*restart)(void *server);
-    /* Connections that the server holds now, as it or the system says. May wait. */
+    /* Where it listens, of TCP. Its connections, and sockets that either side forgot (CLOSE_WAIT), are counted there.
+     */
+    uint16_t port;
+    /* Not of TCP: the connections that it holds now. */
     unsigned (*connections)(void *server);
-    /* Sockets whose other end has closed and which nobody closed (CLOSE_WAIT), of either side. */
-    unsigned (*forgotten)(void *server);
 };
 
 /* Do it, and fail the test where something does not hold. collector: whether the pool has one. */
 void siege_run(const struct siege *siege, bool collector);
-
-/* A socket of TCP as /proc/net/tcp has its state. */
-#define SIEGE_TCP_ESTABLISHED 1u
-#define SIEGE_TCP_CLOSE_WAIT  8u
-/* Sockets of this machine in that state whose own port this is, or (either) one of whose ports this is. */
-unsigned siege_tcp_sockets(uint16_t port, unsigned state, bool either);
 
 #endif

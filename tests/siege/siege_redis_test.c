@@ -46,20 +46,6 @@ static void restart_redis(void *server)
     server_redis_restart(server);
 }
 
-static unsigned connections_tcp(void *server)
-{
-    const struct server_redis *its = server;
-
-    return siege_tcp_sockets(its->port, SIEGE_TCP_ESTABLISHED, false);
-}
-
-static unsigned forgotten_tcp(void *server)
-{
-    const struct server_redis *its = server;
-
-    return siege_tcp_sockets(its->port, SIEGE_TCP_CLOSE_WAIT, true);
-}
-
 /* Connected sockets that carry the path: the server's. */
 static unsigned connections_unix(void *server)
 {
@@ -77,13 +63,6 @@ static unsigned connections_unix(void *server)
     return found;
 }
 
-/* A Unix socket has no such state. */
-static unsigned forgotten_unix(void *server)
-{
-    (void)server;
-    return 0;
-}
-
 static void besiege_tcp(bool collector)
 {
     struct siege siege = {.manager = "tcp",
@@ -95,8 +74,7 @@ static void besiege_tcp(bool collector)
                           .ask = ask,
                           .kill = kill_redis,
                           .restart = restart_redis,
-                          .connections = connections_tcp,
-                          .forgotten = forgotten_tcp};
+                          .port = redis.port};
 
     siege_run(&siege, collector);
 }
@@ -112,8 +90,7 @@ static void besiege_unix(bool collector)
                           .ask = ask,
                           .kill = kill_redis,
                           .restart = restart_redis,
-                          .connections = connections_unix,
-                          .forgotten = forgotten_unix};
+                          .connections = connections_unix};
 
     siege_run(&siege, collector);
 }

@@ -71,20 +71,6 @@ static void restart_nginx(void *server)
     server_nginx_restart(server);
 }
 
-static unsigned connections(void *server)
-{
-    const struct server_nginx *its = server;
-
-    return siege_tcp_sockets(its->port, SIEGE_TCP_ESTABLISHED, false);
-}
-
-static unsigned forgotten(void *server)
-{
-    const struct server_nginx *its = server;
-
-    return siege_tcp_sockets(its->port, SIEGE_TCP_CLOSE_WAIT, true);
-}
-
 static void besiege(bool collector)
 {
     char keys[256];
@@ -97,8 +83,7 @@ static void besiege(bool collector)
                           .ask = ask,
                           .kill = kill_nginx,
                           .restart = restart_nginx,
-                          .connections = connections,
-                          .forgotten = forgotten};
+                          .port = nginx.port};
 
     (void)snprintf(keys, sizeof(keys), ", \"options\": {\"ca_file\": \"%s/ca.pem\"}", folder.path);
     siege_run(&siege, collector);
