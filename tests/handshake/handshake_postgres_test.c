@@ -49,26 +49,28 @@ static void describe_tls(uint16_t port, char *keys, size_t size)
 }
 
 #define CUT_CLASSES (HANDSHAKE_CLASS(CLOSED) | HANDSHAKE_CLASS(PROTOCOL))
+/* What libpq makes of a message that it cannot read it tells in words only. */
+#define GARBAGE_CLASSES (CUT_CLASSES | HANDSHAKE_CLASS(TRANSIENT))
 
 static const struct handshake plain = {.manager = "postgres",
                                        .target = target,
                                        .end = HANDSHAKE_ENDS_WITH_SERVER,
                                        .cut_classes = CUT_CLASSES,
-                                       .garbage_classes = CUT_CLASSES,
+                                       .garbage_classes = GARBAGE_CLASSES,
                                        .describe = describe_plain};
 /* A proof of the server's that was changed on its way is not trusted. */
 static const struct handshake scram = {.manager = "postgres",
                                        .target = target,
                                        .end = HANDSHAKE_ENDS_WITH_SERVER,
                                        .cut_classes = CUT_CLASSES,
-                                       .garbage_classes = CUT_CLASSES | HANDSHAKE_CLASS(TRUST),
+                                       .garbage_classes = GARBAGE_CLASSES | HANDSHAKE_CLASS(TRUST),
                                        .describe = describe_scram};
 static const struct handshake tls = {.manager = "postgres",
                                      .target = target,
                                      .end = HANDSHAKE_ENDS_WITH_SERVER,
                                      .slack = SLACK,
                                      .cut_classes = CUT_CLASSES,
-                                     .garbage_classes = CUT_CLASSES | HANDSHAKE_CLASS(TRUST),
+                                     .garbage_classes = GARBAGE_CLASSES | HANDSHAKE_CLASS(TRUST),
                                      .describe = describe_tls};
 
 /* Who "trusting" is the server does not ask. */
