@@ -8,8 +8,10 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -135,6 +137,16 @@ static bool is_partial(const unsigned char *bytes, size_t length)
     return length > 0 && length < MESSAGE_HEAD && bytes[0] == 'R';
 }
 
+/* Whether the server has ended or reset the connection, and said no more than what was peeked at: behind that no peek
+ * sees it. First the end, then the count: what comes in between is not overlooked. */
+static bool is_all(int fd, size_t length)
+{
+    struct pollfd ends = {.fd = fd, .events = POLLRDHUP};
+    int count = 0;
+
+    return poll(&ends, 1, 0) == 1 && ioctl(fd, FIONREAD, &count) == 0 && (size_t)count == length;
+}
+
 /* A password is not told to whoever asks, without TLS or a Unix socket's file between. */
 static bool guards_password(const struct postgres *postgres)
 {
@@ -189,8 +201,11 @@ static int32_t look(struct postgres *postgres, struct connpool_wait *wait, struc
                           "the server asks for the password in clear text over a connection without TLS");
     }
     if (is_partial(bytes, (size_t)length)) {
-        wait->at = wait->now + TRICKLE_WAIT;
-        return CONNPOOL_STEP_AGAIN;
+        postgres->sight.saw_end = is_all(PQsocket(postgres->pg), (size_t)length);
+        if (!postgres->sight.saw_end) {
+            wait->at = wait->now + TRICKLE_WAIT;
+            return CONNPOOL_STEP_AGAIN;
+        }
     }
     return CONNPOOL_STEP_DONE;
 }
