@@ -28,6 +28,7 @@
 #define HEARD          2 /* sleeps after the fault until all that came before it was heard */
 #define TRICKLED       4 /* the same, of a trickle: some more bytes come */
 #define PAUSE_MS       20
+#define PAUSES         20
 #define TRICKLE_MS     1
 #define LOOK_MS        100
 #define STILL_S        20   /* real seconds without progress: something hangs */
@@ -138,10 +139,23 @@ static void move_to(struct worker *worker, int64_t until)
     }
 }
 
-/* A pause of the manager's own, before it looks again. While all is well it takes the time that it takes. */
+/* A pause of the manager's own, before it looks again. */
 static bool is_pause(const struct worker *worker, int64_t until)
 {
     return until != 0 && until - virtual_clock_now(&worker->clock) <= MILLISECONDS(PAUSE_MS);
+}
+
+/* While all is well it takes the time that it takes; after the fault some are enough to notice it. */
+static void pause_until(struct worker *worker, int64_t until)
+{
+    if (!has_fault_come(worker)) {
+        int64_t pause = until - virtual_clock_now(&worker->clock);
+
+        (void)server_proxy_wait_faults(&worker->proxy, UINT_MAX, (int)(pause / MILLISECONDS(1)));
+    } else if (++worker->heard > PAUSES) {
+        until += SECONDS(CONNECT_S);
+    }
+    move_to(worker, until);
 }
 
 /*
@@ -155,12 +169,7 @@ static void about_to_sleep(void *argument, int64_t until)
 
     virtual_clock_on_sleep(&worker->clock, about_to_sleep, worker);
     if (is_pause(worker, until)) {
-        if (!has_fault_come(worker)) {
-            int64_t pause = until - virtual_clock_now(&worker->clock);
-
-            (void)server_proxy_wait_faults(&worker->proxy, UINT_MAX, (int)(pause / MILLISECONDS(1)));
-        }
-        move_to(worker, until);
+        pause_until(worker, until);
         return;
     }
     if (!is_moved_for(worker->walk->fault) || !has_fault_come(worker)) {

@@ -14,6 +14,21 @@
 
 #define STEP 29 /* of some thousand bytes: each open costs processes of sshd */
 
+/* libssh2 1.10 loses the server's half of a curve25519 exchange that fails; its frames are seen only when the stack is
+ * unwound in the slow way. */
+const char *__lsan_default_suppressions(void);
+const char *__asan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libssh2.so";
+}
+
+const char *__asan_default_options(void)
+{
+    return "fast_unwind_on_malloc=0:malloc_context_size=12";
+}
+
 static struct server_folder folder;
 static struct server_sshd sshd;
 

@@ -280,15 +280,16 @@ static unsigned count_forgotten(const struct siege *siege)
     return siege->port != 0 ? tcp_sockets(siege->port, TCP_CLOSE_WAIT, true) : 0;
 }
 
-/* Until the server holds exactly so many connections. */
+/* Until the server holds exactly so many connections, and neither side one that the other closed. */
 static void await_connections(const struct siege *siege, unsigned wanted)
 {
     int64_t until_ms = now_ms() + SETTLE_MS;
     unsigned found;
 
-    while ((found = count_connections(siege)) != wanted) {
+    while ((found = count_connections(siege)) != wanted || count_forgotten(siege) != 0) {
         if (now_ms() > until_ms) {
-            fail_msg("the server holds %u connections, %u are ours", found, wanted);
+            fail_msg("the server holds %u connections, %u are ours; %u are closed by one side only", found, wanted,
+                     count_forgotten(siege));
         }
         (void)sched_yield();
     }
@@ -341,7 +342,6 @@ static void check_outcome(struct field *field)
     check_numbers(field->pool);
     numbers = numbers_of(field->pool);
     await_connections(field->siege, (unsigned)(numbers.idle_base + numbers.idle_extra));
-    assert_int_equal(count_forgotten(field->siege), 0);
 }
 
 static void init_field(struct field *field, const struct siege *siege)
@@ -380,7 +380,6 @@ void siege_run(const struct siege *siege, bool collector)
     check_outcome(&field);
     assert_int_equal(connpool_close(context, CLOSE_MS, NULL), CONNPOOL_OK);
     await_connections(siege, 0);
-    assert_int_equal(count_forgotten(siege), 0);
     assert_int_equal(descriptors(), descriptors_before);
     (void)pthread_cond_destroy(&field.is_up);
     (void)pthread_cond_destroy(&field.moved);
