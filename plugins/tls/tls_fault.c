@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/proverr.h>
 #include <openssl/ssl.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct queue {
     unsigned long first; /* 0: it was empty */
     int reason;          /* the first of libssl's, 0: none */
     bool lacks_memory;
+    bool is_unreadable; /* a record too short to be decrypted, of which libssl says only that something went wrong */
 };
 
 /* Empties it. */
@@ -27,6 +29,8 @@ static struct queue read_queue(void)
     while ((code = ERR_get_error()) != 0) {
         queue.first = queue.first == 0 ? code : queue.first;
         queue.reason = queue.reason == 0 && ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : queue.reason;
+        queue.is_unreadable =
+            queue.is_unreadable || (ERR_GET_LIB(code) == ERR_LIB_PROV && ERR_GET_REASON(code) == PROV_R_INVALID_AAD);
         queue.lacks_memory = queue.lacks_memory || ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE;
     }
     return queue;
@@ -139,5 +143,7 @@ int32_t tls_fault_of_peer(struct connpool_fault *fault, const char *what, int er
     if (error == SSL_ERROR_SYSCALL || queue.first == 0) {
         return closed(fault, what, os_error);
     }
-    return fill_from(&queue, fault, class_of(queue.reason, certificate_was_asked), what);
+    return fill_from(&queue, fault,
+                     queue.is_unreadable ? CONNPOOL_ERROR_PROTOCOL : class_of(queue.reason, certificate_was_asked),
+                     what);
 }
