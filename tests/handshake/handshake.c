@@ -278,6 +278,19 @@ static bool is_empty(const struct connpool_statistics *numbers)
            0;
 }
 
+/* An open that succeeds as its acquire's time runs out is parked; of half a handshake it is none. */
+static bool drain(struct worker *worker, size_t byte)
+{
+    size_t passed = server_proxy_counts(&worker->proxy).from_server;
+
+    if (passed < worker->walk->length.needed) {
+        return fail_at(worker->walk, byte, "a connection is parked after %zu bytes of %zu", passed,
+                       worker->walk->length.needed);
+    }
+    connpool_pool_drain(worker->pool);
+    return true;
+}
+
 /* An open that the acquire left goes on with the collector until its own limit. */
 static bool await_empty(struct worker *worker, size_t byte)
 {
@@ -288,7 +301,11 @@ static bool await_empty(struct worker *worker, size_t byte)
         virtual_clock_advance(&worker->clock, SECONDS(2 * CONNECT_S));
     }
     while (!is_empty(&numbers)) {
-        if (!worker->has_collector || now_ms() > until_ms) {
+        if (numbers.idle_base + numbers.idle_extra > 0) {
+            if (!drain(worker, byte)) {
+                return false;
+            }
+        } else if (!worker->has_collector || now_ms() > until_ms) {
             return fail_at(worker->walk, byte, "%ju opening, %ju leased, %ju closing are left",
                            (uintmax_t)numbers.opening, (uintmax_t)numbers.leased, (uintmax_t)numbers.closing);
         }

@@ -65,11 +65,12 @@ static const struct handshake scram = {.manager = "postgres",
                                        .cut_classes = CUT_CLASSES,
                                        .garbage_classes = GARBAGE_CLASSES | HANDSHAKE_CLASS(TRUST),
                                        .describe = describe_scram};
+/* Where the end meets libpq as it writes its first message, it knows of no reason. */
 static const struct handshake tls = {.manager = "postgres",
                                      .target = target,
                                      .end = HANDSHAKE_ENDS_WITH_SERVER,
                                      .slack = SLACK,
-                                     .cut_classes = CUT_CLASSES,
+                                     .cut_classes = CUT_CLASSES | HANDSHAKE_CLASS(TRANSIENT),
                                      .garbage_classes = GARBAGE_CLASSES | HANDSHAKE_CLASS(TRUST),
                                      .describe = describe_tls};
 

@@ -16,8 +16,8 @@
 
 /* libssh2 1.10 loses the server's half of a curve25519 exchange that fails; its frames are seen only when the stack is
  * unwound in the slow way. */
-const char *__lsan_default_suppressions(void);
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 
 const char *__lsan_default_suppressions(void)
 {
