@@ -88,16 +88,24 @@ static void fail_still(struct field *field, const char *what)
              (uintmax_t)numbers.leased, (uintmax_t)numbers.closing, (uintmax_t)numbers.waiters, field->last_error.text);
 }
 
-/* Until the counter has moved on by so many. */
-static void await_progress(struct field *field, const unsigned *counter, unsigned more, const char *what)
+static unsigned read_counter(struct field *field, const unsigned *counter)
+{
+    unsigned value;
+
+    (void)pthread_mutex_lock(&field->lock);
+    value = *counter;
+    (void)pthread_mutex_unlock(&field->lock);
+    return value;
+}
+
+/* Until the counter has reached so many. */
+static void await_progress(struct field *field, const unsigned *counter, unsigned target, const char *what)
 {
     struct timespec limit;
-    unsigned target;
     unsigned before;
     bool is_still = false;
 
     (void)pthread_mutex_lock(&field->lock);
-    target = *counter + more;
     before = *counter - 1;
     while (*counter < target && !is_still) {
         if (*counter != before) {
@@ -203,19 +211,27 @@ static void set_down(struct field *field, bool is_down)
     (void)pthread_mutex_unlock(&field->lock);
 }
 
+static void await_answers(struct field *field, const char *what)
+{
+    await_progress(field, &field->answered, read_counter(field, &field->answered) + field->siege->progress, what);
+}
+
 static void besiege(struct field *field)
 {
     const struct siege *siege = field->siege;
 
     for (unsigned i = 0; i < siege->restarts; i++) {
-        await_progress(field, &field->answered, siege->progress, "answers before a kill");
+        unsigned failed;
+
+        await_answers(field, "answers before a kill");
+        failed = read_counter(field, &field->failed);
         set_down(field, true);
         siege->kill(siege->server);
-        await_progress(field, &field->failed, THREADS, "failures after a kill");
+        await_progress(field, &field->failed, failed + THREADS, "failures after a kill");
         siege->restart(siege->server);
         set_down(field, false);
     }
-    await_progress(field, &field->answered, siege->progress, "answers at the end");
+    await_answers(field, "answers at the end");
     atomic_store(&field->is_over, true);
 }
 
