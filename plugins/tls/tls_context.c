@@ -203,35 +203,68 @@ static int open_key(const char *option, const char *path, struct connpool_fault 
     return -1;
 }
 
-static EVP_PKEY *read_key(const char *option, const char *path, const char *passphrase, struct connpool_fault *fault)
-{
-    int fd = open_key(option, path, fault);
-    BIO *file = fd < 0 ? NULL : BIO_new_fd(fd, BIO_CLOSE);
-    EVP_PKEY *key = NULL;
+/* Where the private key is. */
+struct key_source {
+    const char *option;
+    const char *path; /* NULL: the option's text is the key */
+    char name[160];   /* for the texts of faults */
+};
 
-    if (file != NULL) {
-        key = PEM_read_bio_PrivateKey(file, NULL, give_passphrase, (void *)(uintptr_t)passphrase);
-        BIO_free(file);
-    } else if (fd >= 0) {
+static struct key_source key_source_of(const struct tls_options *options)
+{
+    struct key_source source = {.option = "key", .path = options->key};
+
+    if (options->key_text != NULL) {
+        source.option = "key_text";
+    } else if (options->key == NULL) {
+        source.option = "certificate";
+        source.path = options->certificate;
+    }
+    (void)snprintf(source.name, sizeof(source.name), "%s%s%s", source.option, source.path == NULL ? "" : ": ",
+                   source.path == NULL ? "" : source.path);
+    return source;
+}
+
+static BIO *open_key_source(const struct key_source *source, const char *text, struct connpool_fault *fault)
+{
+    int fd = source->path == NULL ? -1 : open_key(source->option, source->path, fault);
+    BIO *opened;
+
+    if (source->path == NULL) {
+        return BIO_new_mem_buf(text, -1);
+    }
+    opened = fd < 0 ? NULL : BIO_new_fd(fd, BIO_CLOSE);
+    if (opened == NULL && fd >= 0) {
         (void)close(fd);
     }
+    return opened;
+}
+
+static EVP_PKEY *read_key(const struct key_source *source, const struct tls_options *options,
+                          struct connpool_fault *fault)
+{
+    BIO *opened = open_key_source(source, options->key_text, fault);
+    EVP_PKEY *key = opened == NULL ? NULL
+                                   : PEM_read_bio_PrivateKey(opened, NULL, give_passphrase,
+                                                             (void *)(uintptr_t)options->key_passphrase);
+
+    BIO_free(opened);
     if (key == NULL && fault->error_class == 0) {
         int reason = ERR_GET_REASON(ERR_peek_last_error());
 
-        if (passphrase == NULL && reason == PEM_R_BAD_PASSWORD_READ) {
+        if (options->key_passphrase == NULL && reason == PEM_R_BAD_PASSWORD_READ) {
             (void)fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
-                             "%s: %s: the private key is encrypted, expected a key_passphrase", option, path);
+                             "%s: the private key is encrypted, expected a key_passphrase", source->name);
         }
-        (void)wrong_content(fault, option, path);
+        (void)tls_fault_queued(fault, CONNPOOL_ERROR_CONFIGURATION, source->name);
     }
     return key;
 }
 
 static int32_t use_key(SSL_CTX *context, const struct tls_options *options, struct connpool_fault *fault)
 {
-    const char *option = options->key == NULL ? "certificate" : "key";
-    const char *path = options->key == NULL ? options->certificate : options->key;
-    EVP_PKEY *key = read_key(option, path, options->key_passphrase, fault);
+    const struct key_source source = key_source_of(options);
+    EVP_PKEY *key = read_key(&source, options, fault);
     int32_t result = 0;
 
     if (key == NULL) {
@@ -239,7 +272,7 @@ static int32_t use_key(SSL_CTX *context, const struct tls_options *options, stru
     }
     /* This also compares it with the certificate. */
     if (SSL_CTX_use_PrivateKey(context, key) != 1) {
-        result = wrong_content(fault, option, path);
+        result = tls_fault_queued(fault, CONNPOOL_ERROR_CONFIGURATION, source.name);
     }
     EVP_PKEY_free(key);
     return result;
@@ -249,10 +282,14 @@ static int32_t set_identity(SSL_CTX *context, const struct tls_options *options,
 {
     int32_t result;
 
+    if (options->key != NULL && options->key_text != NULL) {
+        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0, "found both key and key_text, expected one of them");
+    }
     if (options->certificate == NULL) {
-        return options->key == NULL ? 0
-                                    : fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
-                                                 "key is of no use without the certificate that it belongs to");
+        return options->key == NULL && options->key_text == NULL
+                   ? 0
+                   : fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
+                                "a private key is of no use without the certificate that it belongs to");
     }
     result = check_file("certificate", options->certificate, fault);
     if (result != 0) {

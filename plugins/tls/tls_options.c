@@ -91,6 +91,14 @@ const struct connpool_option tls_option_rows[TLS_OPTION_COUNT] = {
         .minimum = "1",
     },
     {
+        ROW(key_text),
+        .help = "the private key itself, in PEM, in place of its file",
+        .level = CONNPOOL_LEVEL_BOTH,
+        .type = CONNPOOL_TYPE_SECRET,
+        .flags = CONNPOOL_OPTION_SHARED,
+        .minimum = "1",
+    },
+    {
         ROW(key_passphrase),
         .help = "what the private key is encrypted with",
         .level = CONNPOOL_LEVEL_BOTH,

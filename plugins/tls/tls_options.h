@@ -23,6 +23,7 @@ struct tls_options {
     const char *crl_file;
     const char *certificate;
     const char *key;
+    const char *key_text;
     const char *key_passphrase;
     const char *ciphers;
     const char *ciphersuites;
@@ -30,7 +31,7 @@ struct tls_options {
     int32_t insecure_no_verification;
 };
 
-#define TLS_OPTION_COUNT 25
+#define TLS_OPTION_COUNT 26
 extern const struct connpool_option tls_option_rows[TLS_OPTION_COUNT];
 /* TLS1_2_VERSION …, by the index of a version option. */
 extern const int tls_option_versions[];

@@ -96,6 +96,9 @@ static void the_right_certificate_passes(void **state)
     passes(TLS1_3_VERSION, ", \"certificate\": \"@/both.pem\"");
     passes(TLS1_3_VERSION, ", \"certificate\": \"@/locked.pem\", \"key\": \"@/locked.key\","
                            " \"key_passphrase\": {\"file\": \"@/passphrase\"}");
+    passes(TLS1_3_VERSION, ", \"certificate\": \"@/client.pem\", \"key_text\": {\"file\": \"@/client.key\"}");
+    passes(TLS1_3_VERSION, ", \"certificate\": \"@/locked.pem\", \"key_text\": {\"file\": \"@/locked.key\"},"
+                           " \"key_passphrase\": {\"file\": \"@/passphrase\"}");
 }
 
 static void is_refused(int version, const char *options)
@@ -180,6 +183,8 @@ static void keys_that_are_not_ours_alone_are_refused(void **state)
 {
     (void)state;
     tls_harness_refuse(", \"certificate\": \"@/open-key.pem\", \"key\": \"@/open-key.key\"", "mode 0640");
+    tls_harness_refuse(", \"certificate\": \"@/open-key.pem\", \"key_text\": {\"file\": \"@/open-key.key\"}",
+                       "closed to group");
     tls_harness_refuse(", \"certificate\": \"@/both.pem\", \"key\": \"/dev/null\"", "regular file");
     tls_harness_refuse(", \"certificate\": \"@/both.pem\", \"key\": \"@/\"", "regular file");
     if (geteuid() == 0) {
@@ -203,6 +208,14 @@ static void keys_that_do_not_open_are_refused(void **state)
     tls_harness_refuse(", \"certificate\": \"@/client.pem\", \"key\": \"@/expired.key\"", "key values mismatch");
     tls_harness_refuse(", \"certificate\": \"@/client.pem\"", "certificate: ");
     tls_harness_refuse(", \"key\": \"@/client.key\"", "without the certificate");
+    tls_harness_refuse(", \"key_text\": {\"file\": \"@/client.key\"}", "without the certificate");
+    tls_harness_refuse(", \"certificate\": \"@/client.pem\", \"key\": \"@/client.key\","
+                       " \"key_text\": {\"file\": \"@/client.key\"}",
+                       "both key and key_text");
+    tls_harness_refuse(", \"certificate\": \"@/locked.pem\", \"key_text\": {\"file\": \"@/locked.key\"}",
+                       "key_passphrase");
+    tls_harness_refuse(", \"certificate\": \"@/client.pem\", \"key_text\": {\"file\": \"@/expired.key\"}", "mismatch");
+    tls_harness_refuse(", \"certificate\": \"@/client.pem\", \"key_text\": {\"file\": \"@/junk\"}", "key_text: ");
     tls_harness_refuse(", \"certificate\": \"@/client.pem\", \"key\": \"@/junk\"", "junk");
     tls_harness_refuse(", \"certificate\": \"@/short.pem\", \"key\": \"@/short.key\"", "too small");
 }
