@@ -340,7 +340,9 @@ static pid_t look_at(const char *pid, char *process_state)
     if (file == NULL) {
         return 0;
     }
-    (void)fgets(text, sizeof(text), file);
+    if (fgets(text, sizeof(text), file) == NULL) {
+        text[0] = '\0'; /* it has ended */
+    }
     (void)fclose(file);
     end = strrchr(text, ')');
     return end != NULL && sscanf(end + 1, " %c %d", process_state, &parent) == 2 ? parent : 0;
