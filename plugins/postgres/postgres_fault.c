@@ -231,8 +231,17 @@ static bool speaks_of_trust(const char *text)
            strstr(text, "channel_binding") != NULL || strstr(text, "server signature") != NULL;
 }
 
+/* libpq's own lack, and OpenSSL's; of the server's there is an SQLSTATE. */
+static bool speaks_of_memory(const char *text)
+{
+    return says(text, "out of memory") || strstr(text, "malloc failure") != NULL;
+}
+
 static int32_t class_of_text(const char *text, const PGconn *pg, const struct postgres_sight *sight)
 {
+    if (speaks_of_memory(text)) {
+        return CONNPOOL_ERROR_RESOURCE_LOCAL;
+    }
     if (sight->is_starting) {
         return CONNPOOL_ERROR_CONFIGURATION;
     }

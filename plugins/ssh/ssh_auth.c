@@ -177,7 +177,7 @@ static int32_t refused(struct ssh_session *session, int error, struct connpool_f
     if (session->goodbye != 0) {
         return give_up(session, fault);
     }
-    if (session->is_lost || error == LIBSSH2_ERROR_ALLOC) {
+    if (session->is_lost || session->is_short || error == LIBSSH2_ERROR_ALLOC) {
         return ssh_session_fail(session, error, CONNPOOL_ERROR_AUTHENTICATION, "login", fault);
     }
     for (unsigned method = SSH_AUTH_KEY; method <= SSH_AUTH_QUESTION; method++) {

@@ -22,12 +22,20 @@
 
 static LIBSSH2_ALLOC_FUNC(take)
 {
-    return ssh_memory_take(&((struct ssh_session *)*abstract)->memory, count);
+    struct ssh_session *session = *abstract;
+    void *bytes = ssh_memory_take(&session->memory, count);
+
+    session->is_short = session->is_short || bytes == NULL;
+    return bytes;
 }
 
 static LIBSSH2_REALLOC_FUNC(resize)
 {
-    return ssh_memory_resize(&((struct ssh_session *)*abstract)->memory, ptr, count);
+    struct ssh_session *session = *abstract;
+    void *bytes = ssh_memory_resize(&session->memory, ptr, count);
+
+    session->is_short = session->is_short || bytes == NULL;
+    return bytes;
 }
 
 static LIBSSH2_FREE_FUNC(give)
@@ -109,6 +117,7 @@ void ssh_session_begin_step(struct ssh_session *session)
 {
     libssh2_session_set_blocking(session->libssh2, 0);
     session->reads_left = READS_OF_A_STEP;
+    session->is_short = false;
 }
 
 int32_t ssh_session_again(struct ssh_session *session, struct connpool_wait *wait)
@@ -167,7 +176,7 @@ int32_t ssh_session_fail(struct ssh_session *session, int error, int32_t error_c
 {
     char *text = NULL;
 
-    if (error == LIBSSH2_ERROR_ALLOC) {
+    if (error == LIBSSH2_ERROR_ALLOC || session->is_short) {
         (void)fault_fill(fault, CONNPOOL_ERROR_RESOURCE_LOCAL, 0, "%s: no memory", what);
     } else if (session->is_lost) {
         (void)fail_lost(session, what, fault);
@@ -225,6 +234,7 @@ static int32_t handshake(struct ssh_session *session, struct connpool_wait *wait
         return ssh_session_again(session, wait);
     }
     if (result != 0) {
+        session->phase = SSH_PHASE_FAILED;
         return ssh_trust_fail(session, result, fault);
     }
     session->phase = SSH_PHASE_LOGIN;
@@ -338,12 +348,12 @@ int32_t ssh_session_close(void *connection, struct connpool_wait *wait, struct c
 }
 
 /* libssh2 frees what a key exchange holds only at the exchange's end, so it is given one: a call that runs into the
- * socket that is gone. */
+ * socket that is gone. One that has failed is at its end; libssh2 may crash over what is left of it. */
 static void end_exchange(struct ssh_session *session)
 {
     if (session->phase == SSH_PHASE_HANDSHAKE) {
         (void)libssh2_session_handshake(session->libssh2, session->stream.fd);
-    } else {
+    } else if (session->phase != SSH_PHASE_FAILED) {
         (void)libssh2_session_disconnect(session->libssh2, "");
     }
 }

@@ -19,7 +19,7 @@
 #include "ssh_options.h"
 #include "ssh_probe.h"
 
-enum ssh_phase { SSH_PHASE_DIAL = 0, SSH_PHASE_HANDSHAKE, SSH_PHASE_LOGIN, SSH_PHASE_READY };
+enum ssh_phase { SSH_PHASE_DIAL = 0, SSH_PHASE_HANDSHAKE, SSH_PHASE_LOGIN, SSH_PHASE_READY, SSH_PHASE_FAILED };
 
 struct ssh_session {
     struct stream stream; /* first: it has the head */
@@ -29,6 +29,7 @@ struct ssh_session {
     size_t clean_count; /* blocks when nothing is open in it */
 
     int32_t reads_left; /* that libssh2 may make before the step must end */
+    bool is_short;      /* of memory, in this step */
     bool is_cut;        /* libssh2 reaches the socket no more */
     bool is_lost;       /* the peer closed, or the socket failed */
     bool is_spoiled;    /* an operation on it was left in the middle: nobody else may have it */

@@ -118,6 +118,29 @@ static void a_state_goes_through_its_number(void **state)
     assert_int_equal(postgres_fault_code("53300"), 12485); /* ERRCODE_TOO_MANY_CONNECTIONS */
 }
 
+/* What libpq says, in its place. */
+static const char *said;
+char *PQerrorMessage(const PGconn *pg)
+{
+    (void)pg;
+    return (char *)(uintptr_t)said;
+}
+
+/* B19: it is no mistake of the configuration, and no reason to distrust the server. */
+static void a_lack_of_memory_is_told(void **state)
+{
+    static const struct postgres_sight sights[] = {{.is_starting = true}, {.is_tls = true}, {.saw_end = true}};
+    static const char *const texts[] = {"out of memory\n", "could not create SSL context: malloc failure\n"};
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        struct connpool_fault fault = {.size = sizeof(fault)};
+
+        said = texts[i % 2];
+        assert_int_equal(postgres_fault_connect(&fault, NULL, &sights[i / 2]), -CONNPOOL_ERROR_RESOURCE_LOCAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_long_text_is_cut),
         cmocka_unit_test(each_state_has_its_class),
         cmocka_unit_test(a_state_goes_through_its_number),
+        cmocka_unit_test(a_lack_of_memory_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
