@@ -63,8 +63,10 @@ static int32_t check(const char *path, int flags, const char *option, check_fn *
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (fd < 0) {
-        return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, errno, "%s: cannot be opened: %s", option,
-                          strerror(errno));
+        bool is_lack = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+
+        return fault_fill(fault, is_lack ? CONNPOOL_ERROR_RESOURCE_LOCAL : CONNPOOL_ERROR_CONFIGURATION, errno,
+                          "%s: cannot be opened: %s", option, strerror(errno));
     }
     result = function(fd, option, fault);
     (void)close(fd);

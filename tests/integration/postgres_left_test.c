@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -102,6 +103,25 @@ static void a_broken_revocation_list_is_not_passed_over(void **state)
     (void)snprintf(options, sizeof(options), "'sslcrl': '%s',", path);
     context = open_with_tls(options);
     (void)postgres_harness_acquire_fails(context, CONNPOOL_ERROR_CONFIGURATION, "");
+    harness_close(context);
+}
+
+/* B17: it is not the file that is wrong, and later it can be opened. */
+static void a_lack_of_descriptors_is_no_mistake_of_the_configuration(void **state)
+{
+    connpool *context = open_with_tls("");
+    connpool_lease lease;
+    struct rlimit usual, none;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    (void)postgres_harness_acquire_fails(context, CONNPOOL_ERROR_RESOURCE_LOCAL, "");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    lease = harness_acquire(harness_pool(context), "main");
+    harness_release(&lease);
     harness_close(context);
 }
 
@@ -233,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_revocation_list_is_heeded),
         cmocka_unit_test(a_broken_revocation_list_is_not_passed_over),
+        cmocka_unit_test(a_lack_of_descriptors_is_no_mistake_of_the_configuration),
         cmocka_unit_test(a_key_is_no_engine),
         cmocka_unit_test(openssls_errors_are_not_left_to_the_application),
         cmocka_unit_test(a_close_does_not_wait_for_the_rest_of_a_copy),
