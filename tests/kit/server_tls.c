@@ -160,7 +160,8 @@ static void serve_ready(struct server_tls *server, const struct table *table)
     if (table->entries[0].revents != 0) {
         (void)eventfd_read(server->control, &value);
     }
-    for (nfds_t i = FIRST_CONNECTION; i < table->count; i++) {
+    /* The table may be older than the hold. */
+    for (nfds_t i = FIRST_CONNECTION; i < table->count && !atomic_load(&server->is_held); i++) {
         struct server_tls_connection *connection = &server->connections[table->numbers[i]];
 
         if (table->entries[i].revents != 0 && is_live(connection)) {
@@ -322,7 +323,9 @@ void server_tls_stop(struct server_tls *server)
 
 void server_tls_hold(struct server_tls *server, bool is_held)
 {
+    (void)pthread_mutex_lock(&server->lock); /* nothing is being read */
     atomic_store(&server->is_held, is_held);
+    (void)pthread_mutex_unlock(&server->lock);
     tell(server);
 }
 

@@ -74,7 +74,7 @@ void server_tls_kill(struct server_tls *server);
 void server_tls_restart(struct server_tls *server);
 /* End it for good. */
 void server_tls_stop(struct server_tls *server);
-/* Read nothing, or go on. */
+/* Read nothing from when it returns, or go on. */
 void server_tls_hold(struct server_tls *server, bool is_held);
 
 /* How many connections were accepted since the last start, and how many handshakes were resumed and full. */
