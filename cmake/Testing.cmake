@@ -2,6 +2,7 @@
 
 if(CONNPOOL_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+  pkg_check_modules(LIBSSH REQUIRED IMPORTED_TARGET libssh>=0.10)
 endif()
 
 # What runs a test. Where the kernel spreads mappings widely (vm.mmap_rnd_bits 32) the sanitizers of these compilers

@@ -81,8 +81,12 @@ static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer)
     (void)name_len;
     (void)instruction;
     (void)instruction_len;
+    if (num_prompts == 0) {
+        return; /* news */
+    }
     if (num_prompts != 1 || prompts[0].echo != 0 || session->auth.is_answered) {
-        return; /* other questions get empty answers */
+        session->auth.is_asked_more = true;
+        return;
     }
     session->auth.is_answered = true;
     responses[0].text = ssh_memory_take(&session->memory, length);
@@ -128,7 +132,8 @@ static int32_t give_up(struct ssh_session *session, struct connpool_fault *fault
                           "login: the server takes %s, for none of which an option is set", session->auth.offered);
     }
     (void)fault_fill(fault, CONNPOOL_ERROR_AUTHENTICATION, 0,
-                     "login: the server refused what was tried (%s); it takes %s%s%s", tried, session->auth.offered,
+                     "login: the server refused what was tried (%s)%s; it takes %s%s%s", tried,
+                     session->auth.is_asked_more ? ", it asked for more than the password" : "", session->auth.offered,
                      session->goodbye != 0 ? "; it said: " : "", session->goodbye_text);
     fault->library_code = LIBSSH2_ERROR_AUTHENTICATION_FAILED;
     return -CONNPOOL_ERROR_AUTHENTICATION;

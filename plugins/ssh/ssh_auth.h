@@ -21,6 +21,7 @@ struct ssh_auth {
     enum ssh_auth_method method; /* under way */
     unsigned tried;              /* 1 << method, each */
     bool is_answered;            /* the one question */
+    bool is_asked_more;          /* other questions came, and got empty answers */
     char offered[128];           /* methods that the server takes, for people */
 };
 
