@@ -267,6 +267,24 @@ static void test_its_own_threads_close_does_not_wait_for_itself(void **state)
     pool_fixture_assert_nothing_left(&fixture);
 }
 
+/* What connpool_close gives up at its end is over: no reactor goes on with it. */
+static void test_a_close_that_gives_up_leaves_nothing_to_a_reactor(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_reactor *reactor;
+
+    (void)state;
+    pool_fixture_open(&fixture, POOL_DEFAULTS);
+    test_manager_set(TEST_CLOSE, test_kind(TEST_NEVER));
+    reactor = reactor_begin(&fixture);
+    pool_park(&fixture, "x", 2);
+    fixture.clock.context = NULL;
+    assert_int_equal(connpool_close(fixture.context, 0, NULL), CONNPOOL_OK);
+    assert_int_equal(test_manager_live(NULL), 0);
+    reactor_end(reactor);
+    pool_fixture_assert_nothing_left(&fixture);
+}
+
 /* One that ended by the close and is cancelled before it is told is not told. */
 static void test_a_request_that_ended_by_a_close_can_be_cancelled(void **state)
 {
@@ -277,10 +295,13 @@ static void test_a_request_that_ended_by_a_close_can_be_cancelled(void **state)
     (void)state;
     pool_fixture_open(&fixture, POOL_DEFAULTS);
     reactor = reactor_begin(&fixture);
+    test_manager_set(TEST_OPEN, test_kind(TEST_NEVER));
     reactor_submit(reactor, &clients[0], &fixture, "x", 1000);
     reactor_submit(reactor, &clients[1], &fixture, "x", 1000);
+    reactor_run(reactor);
     fixture.clock.context = NULL;
     assert_int_equal(connpool_close(fixture.context, 0, NULL), CONNPOOL_OK);
+    assert_true(reactor_is_readable(reactor));
     reactor_cancel(&clients[0]);
     reactor_end(reactor);
     assert_int_equal(clients[0].told, 0);
@@ -299,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_a_late_wake_meets_nothing_of_anothers_C25),
         cmocka_unit_test(test_another_threads_close_ends_its_requests_at_the_next_dispatch),
         cmocka_unit_test(test_its_own_threads_close_does_not_wait_for_itself),
+        cmocka_unit_test(test_a_close_that_gives_up_leaves_nothing_to_a_reactor),
         cmocka_unit_test(test_a_request_that_ended_by_a_close_can_be_cancelled),
     };
 

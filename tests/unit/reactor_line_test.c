@@ -339,6 +339,48 @@ static void test_its_descriptor_is_readable_after_it_was_passed_over(void **stat
     end(&bench);
 }
 
+static struct stepped_acquire newcomer;
+
+static void be_slow(struct reactor_client *client)
+{
+    struct bench *bench = client->argument;
+
+    bench->fixture.clock.context = NULL; /* the descriptor is to become readable for another reason */
+    virtual_clock_advance(&bench->fixture.clock, MILLISECONDS(2));
+    bench->fixture.clock.context = bench->fixture.context;
+    stepped_acquire_start(&newcomer, &bench->fixture, "x", CONNPOOL_WAIT_FOREVER);
+    stepped_acquire_run(&newcomer, 1);
+    stepped_acquire_assert(&newcomer, CONNPOOL_OK);
+}
+
+/* The reactor is passed over while a dispatch of it runs, which has begun with its descriptor read already. */
+static void test_its_descriptor_is_readable_after_it_was_passed_over_in_a_dispatch(void **state)
+{
+    struct bench bench = {0};
+    struct reactor_client clients[3] = {{.then = be_slow, .argument = &bench}};
+    connpool_lease other;
+
+    (void)state;
+    begin(&bench, "'max_size': 2");
+    other = pool_take(&bench.fixture, "x");
+    for (int i = 0; i < 3; i++) {
+        stand(&bench, &clients[i], "x");
+    }
+    be_patient(&bench);
+    pool_give(&bench.lease);
+    pool_give(&other);
+    reactor_turn(bench.reactor);
+    assert_true(reactor_is_readable(bench.reactor));
+    reactor_give(&clients[0], 1);
+    stepped_acquire_give(&newcomer, 2);
+    reactor_run(bench.reactor);
+    reactor_assert_told(&clients[1], CONNPOOL_OK);
+    reactor_assert_told(&clients[2], CONNPOOL_OK);
+    pool_give(&clients[1].lease);
+    pool_give(&clients[2].lease);
+    end(&bench);
+}
+
 /* No thread waits: the requests of another reactor watch. */
 static void test_another_reactor_is_the_watch(void **state)
 {
@@ -367,23 +409,27 @@ static void test_another_reactor_is_the_watch(void **state)
     end(&bench);
 }
 
-/* While one reactor alone waits, nobody looks at the clock for it: a long dispatch does not take back its own. */
-static void test_a_reactor_does_not_watch_itself(void **state)
+/* What is granted to a reactor's own requests is on its way, however long its dispatch takes. */
+static void test_a_reactor_takes_nothing_back_from_itself(void **state)
 {
     struct bench bench = {0};
-    struct reactor_client clients[2] = {0};
+    struct reactor_client clients[3] = {0};
 
     (void)state;
     begin(&bench, "'max_size': 1");
     stand(&bench, &clients[0], "x");
     stand(&bench, &clients[1], "x");
     be_patient(&bench);
+    reactor_run(bench.reactor);
+    reactor_submit(bench.reactor, &clients[2], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     pool_give(&bench.lease);
     virtual_clock_advance(&bench.fixture.clock, SECONDS(1));
-    reactor_run(bench.reactor);
-    reactor_give(&clients[0], 1);
-    reactor_run(bench.reactor);
-    reactor_give(&clients[1], 1);
+    reactor_turn(bench.reactor);
+    assert_int_equal(pool_numbers(&bench.fixture).waiters, 2);
+    for (int i = 0; i < 3; i++) {
+        reactor_give(&clients[i], 1);
+        reactor_run(bench.reactor);
+    }
     end(&bench);
 }
 
@@ -429,8 +475,9 @@ int main(void)
         cmocka_unit_test(test_a_granted_connection_over_its_age_is_not_used),
         cmocka_unit_test(test_its_requests_return_to_their_places),
         cmocka_unit_test(test_its_descriptor_is_readable_after_it_was_passed_over),
+        cmocka_unit_test(test_its_descriptor_is_readable_after_it_was_passed_over_in_a_dispatch),
         cmocka_unit_test(test_another_reactor_is_the_watch),
-        cmocka_unit_test(test_a_reactor_does_not_watch_itself),
+        cmocka_unit_test(test_a_reactor_takes_nothing_back_from_itself),
         cmocka_unit_test(test_the_watch_is_handed_on),
     };
 
