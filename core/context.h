@@ -21,7 +21,7 @@
 struct cp_collector;
 struct cp_config;
 
-/* A loop that a thread drives for its own closes; told when a replaced clock moves. */
+/* A loop that a thread drives for its own closes, or a reactor's; told when a replaced clock moves. */
 struct cp_driven_loop {
     struct cp_loop *loop;
     LIST_ENTRY(cp_driven_loop) entry;

@@ -452,6 +452,19 @@ void cp_line_take_back(struct connpool_pool *pool, const struct cp_lane *by, str
     }
 }
 
+void cp_line_return(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    if (waiter->state != CP_WAITER_OUT || waiter->sequence == 0) {
+        return;
+    }
+    if (pool->is_closing) {
+        cp_wakes_add(wakes, waiter);
+        return;
+    }
+    cp_line_enter(pool, waiter);
+    match_all(waiter, wakes);
+}
+
 /* ---- Close ---- */
 
 /* Take waiters out of line until the wakes are full; true: some are left. */

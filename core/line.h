@@ -31,7 +31,7 @@
 #define CP_PATIENCE CP_MILLISECOND
 
 enum cp_waiter_state {
-    CP_WAITER_OUT,     /* not in line; one whose acquirer has not looked since was passed over, and is woken for it */
+    CP_WAITER_OUT,     /* not in line, or passed over */
     CP_WAITER_WAITING, /* in line, asleep or about to be */
     CP_WAITER_WOKEN,   /* in line, was woken and has not looked yet */
     CP_WAITER_GRANTED, /* out of line, holds what it was given */
@@ -127,6 +127,10 @@ bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_w
  */
 void cp_line_take_back(struct connpool_pool *pool, const struct cp_lane *by, struct cp_connection_list *doomed,
                        struct cp_wakes *wakes);
+
+/* The lane of a waiter has come: if it was passed over it stands at its place again, asleep, or woken for what is to be
+ * had. Nothing where it was not, or where its acquirer has left. The pool's lock is held; takes endpoints' locks. */
+void cp_line_return(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
 
 /* Hand a connection (LEASED, RESETTING or CHECKING, not to be parked yet) to the waiter that came first, if it has
  * waited long enough. True: it has it. The pool's lock is held; takes the endpoint's. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * loop: runs many operations in one thread: epoll (one-shot re-arming), timerfd, eventfd; is itself one pollable
- * descriptor (the epoll's). The collector's thread runs one; connpool_close and a release with several closes drive one
- * on the stack of their own thread.
+ * descriptor (the epoll's). The collector's thread runs one; a reactor is one, with its requests; connpool_close and a
+ * release with several closes drive one on the stack of their own thread.
  */
 #ifndef CP_LOOP_H
 #define CP_LOOP_H

@@ -110,7 +110,7 @@ static connpool_status refuse_dispatch(const struct connpool_reactor *reactor)
 static void return_to_line(struct connpool_reactor *reactor)
 {
     if (atomic_exchange(&reactor->was_passed_over, false)) {
-        cp_requests_wake(&reactor->requests);
+        cp_requests_return_to_line(&reactor->requests);
     }
 }
 

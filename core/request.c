@@ -125,13 +125,25 @@ static void done(struct cp_task *task)
     }
 }
 
-void cp_requests_wake(struct cp_requests *requests)
+/* To its place, if it was passed over; what came free meanwhile may be for it. */
+static void return_to_line(struct connpool_request_record *record)
+{
+    struct connpool_pool *pool = record->endpoint->pool;
+    struct cp_wakes wakes = {.count = 0};
+
+    cp_lock_take(&pool->lock);
+    cp_line_return(pool, &record->acquire.waiter, &wakes);
+    cp_lock_give(&pool->lock);
+    cp_wakes_fire(&wakes);
+}
+
+void cp_requests_return_to_line(struct cp_requests *requests)
 {
     struct connpool_request_record *record;
 
     TAILQ_FOREACH (record, &requests->running, entry) {
         if (record->acquire.is_in_line) {
-            cp_waker_fire(cp_waker_ref(&record->task.waker));
+            return_to_line(record);
         }
     }
 }

@@ -41,8 +41,8 @@ void cp_requests_init(struct cp_requests *requests);
 /* None is under way. */
 void cp_requests_fini(struct cp_requests *requests);
 
-/* Those that stand in line look again: they may have been passed over. */
-void cp_requests_wake(struct cp_requests *requests);
+/* Those that were passed over return to their places in line. */
+void cp_requests_return_to_line(struct cp_requests *requests);
 /* Tell of those that ended without being told. */
 void cp_requests_tell(struct cp_requests *requests);
 /* End all with CONNPOOL_CLOSED, not from within a step of one. */

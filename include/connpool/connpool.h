@@ -159,8 +159,8 @@ CONNPOOL_API void connpool_text_free(char *text);
  * are out, leased or in the hands of a worker that is inside a plugin; each is destroyed as it comes back. In both
  * cases the context is no longer the caller's; memory lives until the last lease and endpoint handle return, and an
  * observer or log function may still be told of acquires that end and connections that come back. CONNPOOL_INVALID:
- * timeout_ms is neither 0 or more nor CONNPOOL_WAIT_FOREVER; CONNPOOL_CLOSED: it was closed before; CONNPOOL_FORKED.
- * May wait. NULL is accepted.
+ * timeout_ms is neither 0 or more nor CONNPOOL_WAIT_FOREVER, or not 0 inside a callback of async.h; CONNPOOL_CLOSED: it
+ * was closed before; CONNPOOL_FORKED. May wait. NULL is accepted.
  */
 CONNPOOL_API connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_leased);
 
@@ -254,7 +254,7 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_try_acquire(connpool_e
  * is closed. Never fails for the pool's reasons. *lease is emptied. CONNPOOL_STALE: it was released before, nothing
  * happened; CONNPOOL_FORKED: it is the parent process's, nothing happened. A reset begins in the calling thread and,
  * without a collector, is driven to its end here, as are closes that are due: may wait up to reset_timeout +
- * dispose_timeout.
+ * dispose_timeout, but not in a thread that has a reactor (async.h).
  */
 CONNPOOL_API connpool_status connpool_release(connpool_lease *lease);
 /* Give the connection back broken: it is destroyed without a goodbye. *lease is emptied; it counts as released.

@@ -67,6 +67,7 @@ struct worker {
     uint64_t random;
     bool may_time_out;
     bool has_reactor;
+    bool releases_at_once;
     connpool_reactor *reactor;
     struct flight flights[IN_FLIGHT];
     unsigned under_way;
@@ -235,7 +236,7 @@ static void tell(void *argument, connpool_status status, const connpool_lease *l
     (void)is_expected(worker, status);
     if (status == CONNPOOL_OK) {
         hold(&copy);
-        if (below(&worker->random, 2) == 0) {
+        if (worker->releases_at_once || below(&worker->random, 2) == 0) {
             let_go(worker, &copy);
         } else {
             worker->leases[worker->held++] = copy;
@@ -512,9 +513,67 @@ static void test_threads_and_reactors_share_a_pool_C2(void **state)
     }
 }
 
+/* ---- One reactor, many requests ---- */
+
+#define MANY        10000
+#define CONNECTIONS 100
+
+static struct flight many[MANY];
+
+/* Submit all; a tenth is cancelled, at whatever state the dispatches have brought it to. */
+static void submit_many(struct worker *worker)
+{
+    for (int i = 0; i < MANY; i++) {
+        many[i] = (struct flight){.worker = worker};
+        assert_true(submit(worker, &many[i]));
+        if (below(&worker->random, 100) == 0) {
+            dispatch(worker);
+        }
+    }
+    for (int i = 0; i < MANY; i++) {
+        if (many[i].is_under_way && below(&worker->random, 10) == 0) {
+            cancel(worker, &many[i]);
+        }
+    }
+}
+
+static void test_ten_thousand_in_flight_over_a_hundred_connections(void **state)
+{
+    struct pool_fixture fixture = {.real_clock = true};
+    struct worker worker = {.fixture = &fixture, .random = 1, .releases_at_once = true};
+
+    (void)state;
+    limits.total = limits.max_size = CONNECTIONS;
+    time_is_real = true;
+    pool_fixture_open(&fixture, "'min_idle': 1, 'max_size': %d, 'total_max_size': %d", CONNECTIONS, CONNECTIONS);
+    test_manager_record(false);
+    test_manager_choose_by(choose);
+    worker.reactor = reactor_begin(&fixture);
+    for (int k = 0; k < NAMES; k++) {
+        assert_int_equal(connpool_endpoint_get(fixture.pool, names[k], &worker.endpoints[k], NULL), CONNPOOL_OK);
+    }
+    submit_many(&worker);
+    while (worker.under_way > 0 && atomic_load(&breaches) == 0) {
+        wait_and_dispatch(&worker);
+    }
+    submit_many(&worker);
+    dispatch(&worker);
+    close_reactor(&worker);
+    if (atomic_load(&breaches) != 0) {
+        fail_msg("%s", breach);
+    }
+    assert_int_equal(pool_numbers(&fixture).waiters, 0);
+    assert_true(test_manager_most(NULL) <= CONNECTIONS);
+    for (int k = 0; k < NAMES; k++) {
+        connpool_endpoint_put(worker.endpoints[k]);
+    }
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ten_thousand_in_flight_over_a_hundred_connections),
         cmocka_unit_test(test_threads_and_reactors_share_a_pool_C2),
     };
 

@@ -9,6 +9,7 @@
 #include "pool_client.h"
 #include "reactor.h"
 #include "reactor_client.h"
+#include "stepped_acquire.h"
 
 static void never_told(void *argument, connpool_status status, const connpool_lease *lease, const connpool_error *error)
 {
@@ -233,6 +234,49 @@ static void test_another_threads_close_ends_its_requests_at_the_next_dispatch(vo
     pool_fixture_assert_nothing_left(&fixture);
 }
 
+static void *close_at_once(void *argument)
+{
+    struct pool_fixture *fixture = argument;
+
+    fixture->clock.context = NULL;
+    assert_int_equal(connpool_close(fixture->context, 0, NULL), CONNPOOL_STILL_LEASED);
+    return NULL;
+}
+
+/* Its requests were passed over (core/lane.h), and stood in no line when the context closed. */
+static void test_requests_that_were_passed_over_are_told_of_a_close(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct reactor_client clients[2] = {0};
+    struct stepped_acquire taker;
+    connpool_reactor *reactor;
+    connpool_lease lease;
+    pthread_t thread;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'max_size': 1");
+    reactor = reactor_begin(&fixture);
+    lease = pool_take(&fixture, "x");
+    reactor_submit(reactor, &clients[0], &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    reactor_submit(reactor, &clients[1], &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    reactor_run(reactor);
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(2));
+    pool_give(&lease);
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(2));
+    stepped_acquire_start(&taker, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    stepped_acquire_run(&taker, 1);
+    stepped_acquire_assert(&taker, CONNPOOL_OK);
+    assert_int_equal(pool_numbers(&fixture).waiters, 0);
+    assert_int_equal(pthread_create(&thread, NULL, close_at_once, &fixture), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    reactor_run(reactor);
+    reactor_assert_told(&clients[0], CONNPOOL_CLOSED);
+    reactor_assert_told(&clients[1], CONNPOOL_CLOSED);
+    pool_give(&taker.acquire.lease);
+    reactor_end(reactor);
+    pool_fixture_assert_nothing_left(&fixture);
+}
+
 /* The reactor's own thread waits in connpool_close for opens, resets and closes that only its reactor drove. */
 static void test_its_own_threads_close_does_not_wait_for_itself(void **state)
 {
@@ -319,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_what_it_drives_goes_on_in_the_collector),
         cmocka_unit_test(test_a_late_wake_meets_nothing_of_anothers_C25),
         cmocka_unit_test(test_another_threads_close_ends_its_requests_at_the_next_dispatch),
+        cmocka_unit_test(test_requests_that_were_passed_over_are_told_of_a_close),
         cmocka_unit_test(test_its_own_threads_close_does_not_wait_for_itself),
         cmocka_unit_test(test_a_close_that_gives_up_leaves_nothing_to_a_reactor),
         cmocka_unit_test(test_a_request_that_ended_by_a_close_can_be_cancelled),
