@@ -62,6 +62,7 @@ int main(void)
     for (size_t i = 0; (pool = connpool_pool_at(context, i)) != NULL; i++) {
         report(context, connpool_pool_name(pool));
     }
+    (void)printf("\na new connection of tls resumes the session of one before, of tls-full none\n");
     (void)connpool_close(context, CONNPOOL_WAIT_FOREVER, NULL);
     servers_end(&servers);
     return 0;
