@@ -90,10 +90,13 @@ static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer)
     }
     session->auth.is_answered = true;
     responses[0].text = ssh_memory_take(&session->memory, length);
-    if (responses[0].text != NULL) {
-        memcpy(responses[0].text, password, length);
-        responses[0].length = (unsigned)length;
+    if (responses[0].text == NULL) {
+        session->is_short = true;
+        session->is_cut = true; /* an empty answer would be a wrong password */
+        return;
     }
+    memcpy(responses[0].text, password, length);
+    responses[0].length = (unsigned)length;
 }
 
 static int try_method(struct ssh_session *session)

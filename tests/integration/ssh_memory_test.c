@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <connpool/manager.h>
 #include <connpool/ssh.h>
+#include <libssh/libssh.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@
 #include "harness.h"
 #include "server_folder.h"
 #include "server_sshd.h"
+#include "ssh_questioner.h"
 
 #define BLOCKS_MAXIMUM 2000
 
@@ -75,25 +77,44 @@ static int end_server(void **state)
     return 0;
 }
 
-static connpool *open_context(void)
+/* options: of the endpoint, each beginning with a comma. */
+static connpool *open_context(uint16_t port, const char *options)
 {
     static const struct connpool_manager *const managers[] = {&connpool_manager};
     char json[1024];
-    struct connpool_options options = {.size = sizeof(options), .json = json, .managers = managers, .manager_count = 1};
+    struct connpool_options open_options = {
+        .size = sizeof(open_options), .json = json, .managers = managers, .manager_count = 1};
     connpool_error error = {.text = ""};
     connpool *context;
 
-    assert_true(
-        snprintf(json, sizeof(json),
-                 "{\"pools\": {\"p\": {\"manager\": \"ssh\", \"endpoints\": {\"there\": {\"host\": \"127.0.0.1\","
-                 " \"port\": %u, \"user\": \"" SERVER_SSHD_USER "\", \"known_hosts\": \"%s\","
-                 " \"private_key\": \"%s\"}}}}}",
-                 sshd.port, sshd.known_hosts, sshd.private_key) < (int)sizeof(json));
-    context = connpool_open_with(&options, &error);
+    assert_true(snprintf(json, sizeof(json),
+                         "{\"allow_inline_secrets\": true, \"pools\": {\"p\": {\"manager\": \"ssh\", \"endpoints\":"
+                         " {\"there\": {\"host\": \"127.0.0.1\", \"port\": %u, \"user\": \"" SERVER_SSHD_USER
+                         "\"%s}}}}}",
+                         port, options) < (int)sizeof(json));
+    context = connpool_open_with(&open_options, &error);
     if (context == NULL) {
         fail_msg("open: %s", error.text);
     }
     return context;
+}
+
+static connpool *open_sshd(void)
+{
+    char options[512];
+
+    (void)snprintf(options, sizeof(options), ", \"known_hosts\": \"%s\", \"private_key\": \"%s\"", sshd.known_hosts,
+                   sshd.private_key);
+    return open_context(sshd.port, options);
+}
+
+static connpool *open_questioner(const struct ssh_questioner *questioner)
+{
+    char options[512];
+
+    (void)snprintf(options, sizeof(options), ", \"host_key_pins\": [\"%s\"], \"password\": \"%s\"",
+                   ssh_questioner_pin(questioner), SSH_QUESTIONER_PASSWORD);
+    return open_context(ssh_questioner_port(questioner), options);
 }
 
 /* Open a session, run a command and close it, while the block of that number is refused. */
@@ -114,19 +135,29 @@ static connpool_status use_one(connpool_pool *pool, long number, connpool_error 
     return status;
 }
 
-/* B19 */
-static void each_block_is_refused(void **state)
+/* Open a session and close it, while the block of that number is refused. */
+static connpool_status open_one(connpool_pool *pool, long number, connpool_error *error)
 {
-    connpool *context = open_context();
-    connpool_pool *pool = harness_pool(context);
+    connpool_lease lease = CONNPOOL_LEASE_NONE;
+    connpool_status status;
+
+    countdown = number;
+    status = connpool_acquire(pool, "there", HARNESS_LIMIT_MS, &lease, error);
+    if (status == CONNPOOL_OK) {
+        harness_discard(&lease);
+    }
+    return status;
+}
+
+static void refuse_each_block(connpool *context, connpool_status (*use)(connpool_pool *, long, connpool_error *))
+{
     unsigned failed = 0;
 
-    (void)state;
     for (long number = 0; countdown < 0; number++) {
         connpool_error error = {.text = ""};
 
         assert_in_range(number, 0, BLOCKS_MAXIMUM);
-        if (use_one(pool, number, &error) != CONNPOOL_OK) {
+        if (use(harness_pool(context), number, &error) != CONNPOOL_OK) {
             if (error.error_class != CONNPOOL_ERROR_RESOURCE_LOCAL) {
                 fail_msg("block %ld: class %s: %s", number, connpool_error_class_text(error.error_class), error.text);
             }
@@ -138,10 +169,33 @@ static void each_block_is_refused(void **state)
     harness_close(context);
 }
 
+/* B19 */
+static void each_block_is_refused(void **state)
+{
+    (void)state;
+    refuse_each_block(open_sshd(), use_one);
+}
+
+/* B19: an empty answer in the password's place would be a wrong one. */
+static void each_block_of_a_login_by_question(void **state)
+{
+    static const struct ssh_questioner_round round = {.questions = "h", .answers = {SSH_QUESTIONER_PASSWORD, ""}};
+    static const struct ssh_questioner_script script = {
+        .methods = SSH_AUTH_METHOD_INTERACTIVE, .rounds = &round, .round_count = 1};
+    struct ssh_questioner *questioner = ssh_questioner_start(&script);
+    struct ssh_questioner_record record;
+
+    (void)state;
+    refuse_each_block(open_questioner(questioner), open_one);
+    record = ssh_questioner_end(questioner);
+    assert_int_equal(record.answered, record.given);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_block_is_refused),
+        cmocka_unit_test(each_block_of_a_login_by_question),
     };
 
     return cmocka_run_group_tests(tests, start_server, end_server);
