@@ -1,7 +1,7 @@
 #!/bin/sh
 # docs.sh BUILD COMPILER: what the guides show compiles, a page's blocks of C together being one file, and each of their
 # blocks of JSON is a right configuration. The samples of conf/ and of the manuals are right too, no link leads nowhere,
-# and the man page has today's version.
+# the classes of errors are told by their names, and the man page has today's version.
 set -eu
 build=$1 compiler=$2
 folder=$(mktemp -d /tmp/cp.XXXXXX)
@@ -61,6 +61,12 @@ for page in *.md docs/*.md examples/*.md plugins/*/*.md; do
         [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
     done <"$folder/links"
 done
+# The classes of errors are called as the library calls them, and none is left out.
+sed -n '/ class_texts\[\]/,/^};/s/.* = "\(.*\)",/\1/p' core/error.c | grep -vx none >"$folder/classes"
+[ -s "$folder/classes" ] || complain "core/error.c has no classes"
+while read -r class; do
+    grep -qE "^\|([^|]*,)? $class(,[^|]*)? \|" docs/managers.md || complain "docs/managers.md: no class $class"
+done <"$folder/classes"
 version=$(sed -n 's/.*define CONNPOOL_VERSION *"\(.*\)"/\1/p' include/connpool/version.h)
 grep -q "connpool $version" docs/connpool.1 || complain "docs/connpool.1 is of another version than $version"
 exit $failed
