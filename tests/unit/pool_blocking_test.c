@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pool_blocking: operations that are marked as blocking and run on workers: those that are not begun yet, and acquires
  * that must not wait for one. */
+#include "context.h"
 #include "pool_client.h"
 #include "pool_fixture.h"
 
@@ -26,10 +27,12 @@ static void await_blocked(void *argument, int64_t until)
     virtual_clock_advance(&workers->fixture.clock, 0); /* sleep again */
 }
 
-static bool are_destroyed(void *argument)
+/* The workers have left the plugin, and the last of them the pool. */
+static bool are_gone(void *argument)
 {
-    (void)argument;
-    return test_manager_destroyed() == WORKERS;
+    const struct pool_fixture *fixture = argument;
+
+    return test_manager_destroyed() == WORKERS && atomic_load(&fixture->context->connections) == 0;
 }
 
 /* Nothing was opened, so nothing is to be destroyed, and there are no descriptors to be asked for. */
@@ -48,7 +51,7 @@ static void test_a_blocking_open_that_was_still_queued_leaves_nothing_to_destroy
     }
     assert_int_equal(pool_try(fixture, "x", 800, &lease), CONNPOOL_TIMED_OUT);
     test_manager_unblock();
-    await(are_destroyed, NULL, "the late opens to end");
+    await(are_gone, fixture, "the late opens to end");
     assert_int_equal(test_manager_opened(), WORKERS);
     pool_fixture_close(fixture);
 }
