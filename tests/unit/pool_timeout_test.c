@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "context.h"
 #include "pool_client.h"
 #include "pool_fixture.h"
 
@@ -70,30 +71,76 @@ static void test_endless_check_ends_by_the_acquires_limit(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Before time goes on in a call that waits for workers: so many of them are inside the plugin. */
+struct workers {
+    struct pool_fixture fixture;
+    size_t inside;
+};
+
+static bool are_inside(void *argument)
+{
+    return test_manager_blocked() == ((const struct workers *)argument)->inside;
+}
+
+static void await_inside(void *argument, int64_t until)
+{
+    struct workers *workers = argument;
+
+    (void)until;
+    await(are_inside, workers, "the workers to begin");
+    virtual_clock_advance(&workers->fixture.clock, 0); /* sleep again */
+}
+
+/* Whether only workers end what is waited for, not time. */
+static void let_time_stand(struct workers *workers, bool does_stand)
+{
+    atomic_store(&workers->fixture.clock.is_manual, does_stand);
+}
+
+static bool are_out(void *argument)
+{
+    const struct workers *workers = argument;
+
+    return atomic_load(&workers->fixture.context->connections) == workers->inside;
+}
+
+/* A worker has left the plugin before it has left the pool. */
+static void close_when_out(struct workers *workers, size_t parked)
+{
+    workers->inside = parked;
+    await(are_out, workers, "the workers to be out of the pool");
+    pool_fixture_close(&workers->fixture);
+}
+
 /* Rule 9, E17: a library that blocks: the acquirer leaves at its limit, the connection keeps its slot until the call
  * returns, then it is destroyed. */
 static void run_blocking(const char *operation_name, enum test_operation operation)
 {
-    struct pool_fixture fixture = {.real_clock = true};
+    struct workers workers = {.inside = 1};
+    struct pool_fixture *fixture = &workers.fixture;
     connpool_lease lease;
 
-    pool_fixture_open(&fixture, "'manager': 'test-blocking-%s', 'max_size': 1, 'check_after': 0, 'check_timeout': 0.02",
+    pool_fixture_open(fixture, "'manager': 'test-blocking-%s', 'max_size': 1, 'check_after': 0, 'check_timeout': 0.02",
                       operation_name);
     if (operation != TEST_OPEN) {
-        pool_park(&fixture, "x", 1);
+        let_time_stand(&workers, true);
+        pool_park(fixture, "x", 1);
+        let_time_stand(&workers, false);
     }
     test_manager_set(operation, test_kind(TEST_BLOCK));
-    assert_int_equal(pool_try(&fixture, "x", 50, &lease), CONNPOOL_TIMED_OUT);
+    virtual_clock_on_sleep(&fixture->clock, await_inside, &workers);
+    assert_int_equal(pool_try(fixture, "x", 50, &lease), CONNPOOL_TIMED_OUT);
     assert_int_equal(test_manager_blocked(), 1);
     assert_int_equal(test_manager_live(NULL), 1);
-    assert_int_equal(pool_try(&fixture, "x", 20, &lease), CONNPOOL_TIMED_OUT);
+    assert_int_equal(pool_try(fixture, "x", 20, &lease), CONNPOOL_TIMED_OUT);
     assert_int_equal(test_manager_live(NULL), 1);
+    let_time_stand(&workers, true);
     test_manager_unblock();
     await_live(0);
-    lease = pool_take(&fixture, "x");
+    lease = pool_take(fixture, "x");
     pool_give(&lease);
     assert_int_equal(test_manager_most("x"), 1);
-    pool_fixture_close(&fixture);
+    close_when_out(&workers, 1);
 }
 
 static void test_a_library_that_blocks_in_open_E17(void **state)
@@ -118,38 +165,43 @@ static void test_a_library_that_blocks_in_prepare_or_idle_E17(void **state)
 /* A reset that blocks: release ends by reset_timeout, the connection when its call returns. */
 static void test_a_library_that_blocks_in_reset_E17(void **state)
 {
-    struct pool_fixture fixture = {.real_clock = true};
+    struct workers workers = {.inside = 1};
+    struct pool_fixture *fixture = &workers.fixture;
     connpool_lease lease;
 
     (void)state;
-    pool_fixture_open(&fixture, "'manager': 'test-blocking-reset', 'max_size': 1, 'reset_timeout': 0.03");
-    lease = pool_take(&fixture, "x");
+    pool_fixture_open(fixture, "'manager': 'test-blocking-reset', 'max_size': 1, 'reset_timeout': 0.03");
+    lease = pool_take(fixture, "x");
     test_manager_set(TEST_RESET, test_kind(TEST_BLOCK));
+    virtual_clock_on_sleep(&fixture->clock, await_inside, &workers);
     pool_give(&lease);
     assert_int_equal(test_manager_blocked(), 1);
-    assert_int_equal(pool_try(&fixture, "x", 10, &lease), CONNPOOL_TIMED_OUT);
+    assert_int_equal(pool_try(fixture, "x", 10, &lease), CONNPOOL_TIMED_OUT);
     assert_int_equal(test_manager_live(NULL), 1);
+    let_time_stand(&workers, true);
     test_manager_unblock();
     await_live(0);
-    lease = pool_take(&fixture, "x");
+    lease = pool_take(fixture, "x");
     pool_give(&lease);
-    pool_fixture_close(&fixture);
+    close_when_out(&workers, 1);
 }
 
 /* A goodbye that blocks: connpool_close ends by its limit; what is left ends when the call returns. */
 static void test_a_library_that_blocks_in_close_E17(void **state)
 {
-    struct pool_fixture fixture = {.real_clock = true};
+    struct workers workers = {.inside = 2};
+    struct pool_fixture *fixture = &workers.fixture;
 
     (void)state;
-    pool_fixture_open(&fixture, "'manager': 'test-blocking-close', 'dispose_timeout': 0.03");
-    pool_park(&fixture, "x", 2);
+    pool_fixture_open(fixture, "'manager': 'test-blocking-close', 'dispose_timeout': 0.03");
+    pool_park(fixture, "x", 2);
     test_manager_set(TEST_CLOSE, test_kind(TEST_BLOCK));
-    (void)connpool_close(fixture.context, 50, NULL);
-    fixture.clock.context = NULL;
+    virtual_clock_on_sleep(&fixture->clock, await_inside, &workers);
+    (void)connpool_close(fixture->context, 50, NULL);
+    fixture->clock.context = NULL;
     assert_int_equal(test_manager_live(NULL), 2);
     test_manager_unblock();
-    pool_fixture_assert_nothing_left(&fixture);
+    pool_fixture_assert_nothing_left(fixture);
 }
 
 static void test_another_endpoint_is_not_held_up_E17(void **state)
