@@ -89,6 +89,9 @@ static void start_postgres(void)
     (void)snprintf(settings, sizeof(settings), "max_connections = 100\nhba_file = '%s'\n", path);
     server_postgres_start_tls(&postgres, &folder, "pg", settings);
     server_postgres_run(&postgres, "CREATE ROLE trusting LOGIN", NULL, 0);
+    /* Nobody reads what it would say of each lost connection, and a full pipe stops it. */
+    server_postgres_run(&postgres, "ALTER SYSTEM SET log_min_messages = panic", NULL, 0);
+    server_postgres_run(&postgres, "SELECT pg_reload_conf()", NULL, 0);
     (void)snprintf(target, sizeof(target), "127.0.0.1:%u", postgres.port);
 }
 
