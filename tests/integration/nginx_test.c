@@ -194,7 +194,7 @@ static void a_server_that_dies_under_a_lease(void **state)
     harness_close(context);
 }
 
-/* A server of its own that closes a connection soon: after a second unused, and after three requests. */
+/* A39: a server of its own that closes a connection soon: after a second unused, and after three requests. */
 static int start_impatient_server(void **state)
 {
     (void)state;
