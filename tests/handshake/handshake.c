@@ -145,10 +145,11 @@ static bool is_pause(const struct worker *worker, int64_t until)
     return until != 0 && until - virtual_clock_now(&worker->clock) <= MILLISECONDS(PAUSE_MS);
 }
 
-/* While all is well it takes the time that it takes; after the fault some are enough to notice it. */
+/* While all is well it takes the time that it takes, and so does the way of an end or a reset to the client; after
+ * another fault some pauses are enough to notice it. */
 static void pause_until(struct worker *worker, int64_t until)
 {
-    if (!has_fault_come(worker)) {
+    if (!has_fault_come(worker) || !is_moved_for(worker->walk->fault)) {
         int64_t pause = until - virtual_clock_now(&worker->clock);
 
         (void)server_proxy_wait_faults(&worker->proxy, UINT_MAX, (int)(pause / MILLISECONDS(1)));
