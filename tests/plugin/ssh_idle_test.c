@@ -156,6 +156,7 @@ static void a_probe_without_an_answer_is_the_end(void **state)
 {
     (void)state;
     passes(probe_in_vain, ", \"probe_interval\": 30, \"probe_timeout\": 10");
+    server_sshd_kill(&sshd); /* with its session, which is stopped */
     server_sshd_restart(&sshd, "");
 }
 
