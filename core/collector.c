@@ -33,35 +33,47 @@ static bool is_served(const struct connpool_pool *pool)
     return pool->policy.background_collector;
 }
 
-static void collect(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+/* One thing that it does for a pool. Returns when it is to be done again at the latest; CP_NEVER. No lock held. */
+typedef int64_t duty_fn(struct cp_collector *collector, struct connpool_pool *pool, int64_t now);
+
+static int64_t close_due(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
 {
     struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
 
-    cp_lock_take(&pool->lock);
-    (void)cp_due_collect(pool, now, SIZE_MAX, &doomed);
-    cp_lock_give(&pool->lock);
-    cp_dispose_in_loop(collector->loop, &doomed);
+    if (atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
+        cp_lock_take(&pool->lock);
+        (void)cp_due_collect(pool, now, SIZE_MAX, &doomed);
+        cp_lock_give(&pool->lock);
+        cp_dispose_in_loop(collector->loop, &doomed);
+    }
+    return atomic_load_explicit(&pool->next_due, memory_order_relaxed);
 }
 
-/* Collect what is due; returns when something is due next. */
-static int64_t collect_all(struct cp_collector *collector, int64_t now)
+static int64_t forget_unused(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+{
+    (void)collector;
+    cp_endpoints_purge(pool, now);
+    return CP_NEVER; /* LOOK_EVERY is often enough */
+}
+
+static duty_fn *const duties[] = {close_due, forget_unused};
+
+#define DUTIES (sizeof(duties) / sizeof(duties[0]))
+
+/* Do what is to be done now; returns when there is something next. */
+static int64_t serve_all(struct cp_collector *collector, int64_t now)
 {
     struct connpool *context = collector->context;
     int64_t next = CP_NEVER;
 
     for (size_t i = 0; i < context->pool_count; i++) {
         struct connpool_pool *pool = context->pools[i];
-        int64_t pool_next;
 
-        if (!is_served(pool)) {
-            continue;
+        for (size_t k = 0; is_served(pool) && k < DUTIES; k++) {
+            int64_t again = duties[k](collector, pool, now);
+
+            next = again < next ? again : next;
         }
-        if (atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now) {
-            collect(collector, pool, now);
-        }
-        cp_endpoints_purge(pool, now);
-        pool_next = atomic_load_explicit(&pool->next_due, memory_order_relaxed);
-        next = pool_next < next ? pool_next : next;
     }
     return next;
 }
@@ -109,7 +121,7 @@ static void *run(void *argument)
         int64_t next;
 
         look_for_sleep(collector);
-        next = collect_all(collector, now);
+        next = serve_all(collector, now);
         cp_loop_run(collector->loop, next < look_at ? next : look_at);
     }
     cp_loop_abandon_all(collector->loop);
