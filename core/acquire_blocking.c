@@ -119,26 +119,11 @@ connpool_status connpool_acquire_any(connpool_endpoint *const *endpoints, size_t
     struct cp_place places[CP_ANY_ENDPOINTS];
     struct cp_acquire acquire;
     int64_t timeout = CP_NEVER;
-    connpool_status status;
+    connpool_status status = cp_acquire_call_check_list(endpoints, count_of, error);
 
-    if (count_of == 0 || count_of > CP_ANY_ENDPOINTS) {
-        return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_any: %zu endpoints, expected 1 to %d", count_of,
-                            CP_ANY_ENDPOINTS);
+    if (status == CONNPOOL_OK) {
+        status = cp_acquire_call_timeout(endpoints[0], timeout_ms, &timeout, error);
     }
-    for (size_t i = 0; i < count_of; i++) {
-        if (endpoints[i] == NULL) {
-            return cp_acquire_call_refuse_null("endpoint", error);
-        }
-        if (endpoints[i]->pool != endpoints[0]->pool) {
-            return cp_error_set(error, CONNPOOL_INVALID, 0,
-                                "acquire_any: endpoints of pool '%s' and pool '%s', expected one pool",
-                                endpoints[0]->pool->name, endpoints[i]->pool->name);
-        }
-    }
-    if (cp_pool_is_forked(endpoints[0]->pool)) {
-        return cp_acquire_call_refuse_forked(endpoints[0]->pool, error);
-    }
-    status = cp_acquire_call_timeout(endpoints[0], timeout_ms, &timeout, error);
     if (status != CONNPOOL_OK) {
         return status;
     }

@@ -16,6 +16,32 @@ connpool_status cp_acquire_call_refuse_null(const char *what, connpool_error *er
     return cp_error_set(error, CONNPOOL_NOT_FOUND, 0, "the %s is NULL: there is none of that name", what);
 }
 
+connpool_status cp_acquire_call_check_list(struct connpool_endpoint *const *endpoints, size_t count,
+                                           connpool_error *error)
+{
+    if (count == 0 || count > CP_ANY_ENDPOINTS) {
+        return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_any: %zu endpoints, expected 1 to %d", count,
+                            CP_ANY_ENDPOINTS);
+    }
+    if (endpoints == NULL) {
+        return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_any: the list of endpoints is NULL");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (endpoints[i] == NULL) {
+            return cp_acquire_call_refuse_null("endpoint", error);
+        }
+        if (endpoints[i]->pool != endpoints[0]->pool) {
+            return cp_error_set(error, CONNPOOL_INVALID, 0,
+                                "acquire_any: endpoints of pool '%s' and pool '%s', expected one pool",
+                                endpoints[0]->pool->name, endpoints[i]->pool->name);
+        }
+    }
+    if (cp_pool_is_forked(endpoints[0]->pool)) {
+        return cp_acquire_call_refuse_forked(endpoints[0]->pool, error);
+    }
+    return CONNPOOL_OK;
+}
+
 connpool_status cp_acquire_call_timeout(const struct connpool_endpoint *endpoint, int timeout_ms, int64_t *timeout,
                                         connpool_error *error)
 {

@@ -13,6 +13,10 @@
 connpool_status cp_acquire_call_refuse_null(const char *what, connpool_error *error);
 connpool_status cp_acquire_call_refuse_forked(const struct connpool_pool *pool, connpool_error *error);
 
+/* A list to acquire from: 1 to CP_ANY_ENDPOINTS handles of one pool, which is this process's. */
+connpool_status cp_acquire_call_check_list(struct connpool_endpoint *const *endpoints, size_t count,
+                                           connpool_error *error);
+
 /* What timeout_ms means at that endpoint, in nanoseconds (CP_NEVER: no limit). CONNPOOL_INVALID: the error. */
 connpool_status cp_acquire_call_timeout(const struct connpool_endpoint *endpoint, int timeout_ms, int64_t *timeout,
                                         connpool_error *error);

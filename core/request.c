@@ -59,12 +59,44 @@ static struct connpool_request_record *take_record(struct connpool_reactor *reac
     return record;
 }
 
+/* Memory for a list of endpoints: their places in line, then their handles. */
+static bool new_list(size_t count, struct cp_place **list)
+{
+    *list = count == 1 ? NULL : cp_alloc(count * (sizeof(**list) + sizeof(struct connpool_endpoint *)));
+    return count == 1 || *list != NULL;
+}
+
+/* The record keeps the handles, and the list, while its request is under way. */
+static void hold_endpoints(struct connpool_request_record *record, struct connpool_endpoint *const *endpoints,
+                           size_t count, struct cp_place *list)
+{
+    record->count = count;
+    record->places = list != NULL ? list : &record->place;
+    record->endpoints = list != NULL ? (struct connpool_endpoint **)(void *)(list + count) : &record->endpoint;
+    for (size_t i = 0; i < count; i++) {
+        record->endpoints[i] = endpoints[i];
+        if (!endpoints[i]->is_named) {
+            cp_lock_take(&endpoints[i]->pool->lock);
+            cp_endpoints_ref(endpoints[i]);
+            cp_lock_give(&endpoints[i]->pool->lock);
+        }
+    }
+}
+
+static void let_endpoints_go(struct connpool_request_record *record)
+{
+    for (size_t i = 0; i < record->count; i++) {
+        cp_endpoints_put(record->endpoints[i]);
+    }
+    if (record->places != &record->place) {
+        cp_free(record->places);
+    }
+}
+
 static void put_record(struct connpool_request_record *record)
 {
-    struct connpool_endpoint *endpoint = record->endpoint;
-
+    let_endpoints_go(record);
     TAILQ_INSERT_HEAD(&record->reactor->requests.free, record, entry);
-    cp_endpoints_put(endpoint);
 }
 
 /* ---- Running ---- */
@@ -128,7 +160,7 @@ static void done(struct cp_task *task)
 /* To its place, if it was passed over; what came free meanwhile may be for it. */
 static void return_to_line(struct connpool_request_record *record)
 {
-    struct connpool_pool *pool = record->endpoint->pool;
+    struct connpool_pool *pool = record->acquire.pool;
     struct cp_wakes wakes = {.count = 0};
 
     cp_lock_take(&pool->lock);
@@ -169,52 +201,43 @@ void cp_requests_close(struct cp_requests *requests)
 
 /* ---- Calls ---- */
 
-static connpool_status refuse(const struct connpool_reactor *reactor, const struct connpool_endpoint *endpoint,
-                              connpool_acquired_fn *callback, connpool_error *error)
+static connpool_status refuse(const struct connpool_reactor *reactor, struct connpool_endpoint *const *endpoints,
+                              size_t count, connpool_acquired_fn *callback, connpool_error *error)
 {
+    connpool_status status;
+    const char *pool;
+
     if (reactor == NULL || callback == NULL) {
         return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_async: the %s is NULL",
                             reactor == NULL ? "reactor" : "callback");
     }
-    if (endpoint == NULL) {
-        return cp_acquire_call_refuse_null("endpoint", error);
+    status = cp_acquire_call_check_list(endpoints, count, error);
+    if (status != CONNPOOL_OK) {
+        return status;
     }
-    if (cp_reactor_is_forked(reactor)) {
-        return cp_acquire_call_refuse_forked(endpoint->pool, error);
-    }
-    if (endpoint->pool->context != reactor->context) {
+    pool = endpoints[0]->pool->name;
+    if (endpoints[0]->pool->context != reactor->context) {
         return cp_error_set(error, CONNPOOL_INVALID, 0, "acquire_async: pool '%s' is not of the reactor's context",
-                            endpoint->pool->name);
+                            pool);
     }
     if (!cp_reactor_is_mine(reactor)) {
         return cp_error_set(error, CONNPOOL_INVALID, 0,
-                            "acquire_async, pool '%s': called from a thread that is not the reactor's",
-                            endpoint->pool->name);
+                            "acquire_async, pool '%s': called from a thread that is not the reactor's", pool);
     }
     if (reactor->is_closing || atomic_load(&reactor->context->is_closing)) {
-        return cp_error_set(error, CONNPOOL_CLOSED, 0, "pool '%s': the %s is closed", endpoint->pool->name,
+        return cp_error_set(error, CONNPOOL_CLOSED, 0, "pool '%s': the %s is closed", pool,
                             reactor->is_closing ? "reactor" : "context");
     }
     return CONNPOOL_OK;
 }
 
-static void ref_endpoint(struct connpool_endpoint *endpoint)
-{
-    if (!endpoint->is_named) {
-        cp_lock_take(&endpoint->pool->lock);
-        cp_endpoints_ref(endpoint);
-        cp_lock_give(&endpoint->pool->lock);
-    }
-}
-
 static void start(struct connpool_request_record *record, int64_t timeout)
 {
     struct connpool_reactor *reactor = record->reactor;
-    struct connpool_pool *pool = record->endpoint->pool;
+    struct connpool_pool *pool = record->endpoints[0]->pool;
     bool is_first = record->task.loop == NULL;
 
-    ref_endpoint(record->endpoint);
-    cp_acquire_init(&record->acquire, &record->endpoint, 1, &record->place, timeout);
+    cp_acquire_init(&record->acquire, record->endpoints, record->count, record->places, timeout);
     record->acquire.flags = CONNPOOL_WAIT_FOR_LOOP;
     record->acquire.waiter.lane = &reactor->lanes[pool->index];
     record->inner = record->acquire.operation;
@@ -230,25 +253,27 @@ static void start(struct connpool_request_record *record, int64_t timeout)
     }
 }
 
-connpool_status connpool_acquire_async(connpool_reactor *reactor, connpool_endpoint *endpoint, int timeout_ms,
-                                       connpool_acquired_fn *callback, void *argument, connpool_request *request,
-                                       connpool_error *error)
+connpool_status connpool_acquire_any_async(connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count,
+                                           int timeout_ms, connpool_acquired_fn *callback, void *argument,
+                                           connpool_request *request, connpool_error *error)
 {
-    connpool_status status = refuse(reactor, endpoint, callback, error);
+    connpool_status status = refuse(reactor, endpoints, count, callback, error);
     struct connpool_request_record *record;
+    struct cp_place *list;
     int64_t timeout = CP_NEVER;
 
     if (status == CONNPOOL_OK) {
-        status = cp_acquire_call_timeout(endpoint, timeout_ms, &timeout, error);
+        status = cp_acquire_call_timeout(endpoints[0], timeout_ms, &timeout, error);
     }
     if (status != CONNPOOL_OK) {
         return status;
     }
-    record = take_record(reactor);
+    record = new_list(count, &list) ? take_record(reactor) : NULL;
     if (record == NULL) {
-        return cp_error_no_memory(error, endpoint->pool->name);
+        cp_free(list);
+        return cp_error_no_memory(error, endpoints[0]->pool->name);
     }
-    record->endpoint = endpoint;
+    hold_endpoints(record, endpoints, count, list);
     record->callback = callback;
     record->argument = argument;
     start(record, timeout);
@@ -256,6 +281,13 @@ connpool_status connpool_acquire_async(connpool_reactor *reactor, connpool_endpo
         *request = (connpool_request){.record = record, .generation = record->generation};
     }
     return CONNPOOL_OK;
+}
+
+connpool_status connpool_acquire_async(connpool_reactor *reactor, connpool_endpoint *endpoint, int timeout_ms,
+                                       connpool_acquired_fn *callback, void *argument, connpool_request *request,
+                                       connpool_error *error)
+{
+    return connpool_acquire_any_async(reactor, &endpoint, 1, timeout_ms, callback, argument, request, error);
 }
 
 static void cancel(struct connpool_request_record *record)

@@ -14,10 +14,13 @@
 
 struct connpool_request_record {
     struct cp_acquire acquire;
+    struct cp_place *places;              /* one for each endpoint: `place`, or behind a list */
+    struct connpool_endpoint **endpoints; /* counted: `endpoint`, or a list in memory of its own */
+    size_t count;
+    struct connpool_endpoint *endpoint;
     struct cp_place place;
-    struct cp_task task;                /* the reactor holds one reference on its waker as long as it lives */
-    struct connpool_reactor *reactor;   /* constant */
-    struct connpool_endpoint *endpoint; /* counted */
+    struct cp_task task;              /* the reactor holds one reference on its waker as long as it lives */
+    struct connpool_reactor *reactor; /* constant */
     connpool_acquired_fn *callback;
     void *argument;
     int64_t began;             /* 0 unless observed */

@@ -103,6 +103,12 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_acquire_async(connpool
                                                                         connpool_request *request,
                                                                         connpool_error *error);
 
+/* The same from whichever of several endpoints of one pool can serve first, as connpool_acquire_any says; the list is
+ * not used after this returns. CONNPOOL_INVALID also: count is not 1 … 64, or the endpoints are of several pools. */
+CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_acquire_any_async(
+    connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count, int timeout_ms,
+    connpool_acquired_fn *callback, void *argument, connpool_request *request, connpool_error *error);
+
 /*
  * Cancel a request. CONNPOOL_OK: in time; its callback will not be called, *request is emptied; a connection that was
  * granted to it is idle again, an open that it began goes on for the pool. CONNPOOL_STALE: too late, its callback was

@@ -39,11 +39,11 @@ static void run(connpool_reactor *reactor, const struct outcome *outcome)
     }
 }
 
-static connpool_status acquire_in(connpool_reactor *reactor, connpool_endpoint *endpoint, int timeout_ms,
-                                  struct outcome *outcome)
+static connpool_status acquire_in(connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count,
+                                  int timeout_ms, struct outcome *outcome)
 {
     connpool_status status =
-        connpool_acquire_async(reactor, endpoint, timeout_ms, tell, outcome, NULL, &outcome->error);
+        connpool_acquire_any_async(reactor, endpoints, count, timeout_ms, tell, outcome, NULL, &outcome->error);
 
     if (status == CONNPOOL_OK) {
         run(reactor, outcome);
@@ -52,20 +52,20 @@ static connpool_status acquire_in(connpool_reactor *reactor, connpool_endpoint *
     return status;
 }
 
-static connpool_status acquire_by_reactor(connpool_pool *pool, const char *name, int timeout_ms,
-                                          struct outcome *outcome)
+static connpool_status acquire_by_reactor(connpool_endpoint *const *endpoints, size_t count, int timeout_ms,
+                                          connpool_lease *lease, connpool_error *error)
 {
-    connpool_endpoint *endpoint;
-    connpool_reactor *reactor;
-    connpool_status status = connpool_endpoint_get(pool, name, &endpoint, &outcome->error);
+    struct outcome outcome = {.is_told = false};
+    connpool_reactor *reactor = connpool_reactor_new(endpoints[0]->pool->context, &outcome.error);
+    connpool_status status =
+        reactor == NULL ? outcome.error.status : acquire_in(reactor, endpoints, count, timeout_ms, &outcome);
 
-    if (status != CONNPOOL_OK) {
-        return status;
-    }
-    reactor = connpool_reactor_new(pool->context, &outcome->error);
-    status = reactor == NULL ? outcome->error.status : acquire_in(reactor, endpoint, timeout_ms, outcome);
     (void)connpool_reactor_close(reactor);
-    connpool_endpoint_put(endpoint);
+    if (status == CONNPOOL_OK) {
+        *lease = outcome.lease;
+    } else if (error != NULL) {
+        *error = outcome.error;
+    }
     return status;
 }
 
@@ -80,20 +80,29 @@ static bool is_for_reactor(const connpool_pool *pool)
     return strcmp(driver, "reactor") == 0 || (strcmp(driver, "mixed") == 0 && atomic_fetch_add(&turns, 1) % 3 != 0);
 }
 
+connpool_status pool_driver_acquire_any(connpool_endpoint *const *endpoints, size_t count, int timeout_ms,
+                                        connpool_lease *lease, connpool_error *error)
+{
+    if (count == 0 || endpoints[0] == NULL || !is_for_reactor(endpoints[0]->pool)) {
+        return connpool_acquire_any(endpoints, count, timeout_ms, lease, error);
+    }
+    return acquire_by_reactor(endpoints, count, timeout_ms, lease, error);
+}
+
 connpool_status pool_driver_acquire(connpool_pool *pool, const char *endpoint, int timeout_ms, connpool_lease *lease,
                                     connpool_error *error)
 {
-    struct outcome outcome = {.is_told = false};
+    connpool_endpoint *handle;
+    connpool_error why;
     connpool_status status;
 
     if (!is_for_reactor(pool)) {
         return connpool_acquire(pool, endpoint, timeout_ms, lease, error);
     }
-    status = acquire_by_reactor(pool, endpoint, timeout_ms, &outcome);
+    status = connpool_endpoint_get(pool, endpoint, &handle, error != NULL ? error : &why);
     if (status == CONNPOOL_OK) {
-        *lease = outcome.lease;
-    } else if (error != NULL) {
-        *error = outcome.error;
+        status = acquire_by_reactor(&handle, 1, timeout_ms, lease, error);
+        connpool_endpoint_put(handle);
     }
     return status;
 }

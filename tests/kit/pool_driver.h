@@ -12,5 +12,8 @@
 /* As connpool_acquire. */
 connpool_status pool_driver_acquire(connpool_pool *pool, const char *endpoint, int timeout_ms, connpool_lease *lease,
                                     connpool_error *error);
+/* As connpool_acquire_any. */
+connpool_status pool_driver_acquire_any(connpool_endpoint *const *endpoints, size_t count, int timeout_ms,
+                                        connpool_lease *lease, connpool_error *error);
 
 #endif

@@ -6,7 +6,8 @@
 
 static _Thread_local bool may_tell;
 
-static void tell(void *argument, connpool_status status, const connpool_lease *lease, const connpool_error *error)
+void reactor_client_tell(void *argument, connpool_status status, const connpool_lease *lease,
+                         const connpool_error *error)
 {
     struct reactor_client *client = argument;
 
@@ -56,7 +57,8 @@ void reactor_submit(connpool_reactor *reactor, struct reactor_client *client, st
     client->told = 0;
     assert_int_equal(connpool_endpoint_get(fixture->pool, endpoint, &handle, NULL), CONNPOOL_OK);
     may_tell = false;
-    status = connpool_acquire_async(reactor, handle, timeout_ms, tell, client, &client->request, &fixture->error);
+    status = connpool_acquire_async(reactor, handle, timeout_ms, reactor_client_tell, client, &client->request,
+                                    &fixture->error);
     may_tell = may_tell_around;
     if (status != CONNPOOL_OK) {
         fail_msg("connpool_acquire_async: %s: %s", connpool_status_text(status), fixture->error.text);

@@ -30,6 +30,9 @@ void reactor_end(connpool_reactor *reactor);
 /* Submit; must be accepted. client is zeroed but for then, argument and turn. */
 void reactor_submit(connpool_reactor *reactor, struct reactor_client *client, struct pool_fixture *fixture,
                     const char *endpoint, int timeout_ms);
+/* The callback of a client, for a test that submits by itself. */
+void reactor_client_tell(void *argument, connpool_status status, const connpool_lease *lease,
+                         const connpool_error *error);
 /* Cancel; must be in time. */
 void reactor_cancel(struct reactor_client *client);
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pool_client.h"
+#include "pool_driver.h"
 #include "pool_fixture.h"
 
 #define COUNT 3
@@ -34,7 +35,7 @@ static void close_scene(struct any_scene *scene)
 
 static connpool_status any(struct any_scene *scene, int timeout_ms, connpool_lease *lease)
 {
-    return connpool_acquire_any(scene->endpoints, COUNT, timeout_ms, lease, &scene->fixture.error);
+    return pool_driver_acquire_any(scene->endpoints, COUNT, timeout_ms, lease, &scene->fixture.error);
 }
 
 static void test_idle_ones_in_the_order_given(void **state)
@@ -189,9 +190,9 @@ static void test_counts_and_arguments(void **state)
     for (int i = 0; i < 65; i++) {
         many[i] = scene.endpoints[i % COUNT];
     }
-    assert_int_equal(connpool_acquire_any(many, 0, 1000, &lease, NULL), CONNPOOL_INVALID);
-    assert_int_equal(connpool_acquire_any(many, 65, 1000, &lease, NULL), CONNPOOL_INVALID);
-    assert_int_equal(connpool_acquire_any(many, 64, 1000, &lease, NULL), CONNPOOL_OK);
+    assert_int_equal(pool_driver_acquire_any(many, 0, 1000, &lease, NULL), CONNPOOL_INVALID);
+    assert_int_equal(pool_driver_acquire_any(many, 65, 1000, &lease, NULL), CONNPOOL_INVALID);
+    assert_int_equal(pool_driver_acquire_any(many, 64, 1000, &lease, NULL), CONNPOOL_OK);
     pool_give(&lease);
     close_scene(&scene);
 }
@@ -206,7 +207,7 @@ static void test_endpoints_of_two_pools_are_refused(void **state)
     pool_fixture_open_json(&fixture, "{'pools': {'p': {'manager': 'test'}, 'q': {'manager': 'test'}}}");
     assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &mixed[0], NULL), CONNPOOL_OK);
     assert_int_equal(connpool_endpoint_get(connpool_pool_get(fixture.context, "q"), "x", &mixed[1], NULL), CONNPOOL_OK);
-    assert_int_equal(connpool_acquire_any(mixed, 2, 1000, &lease, NULL), CONNPOOL_INVALID);
+    assert_int_equal(pool_driver_acquire_any(mixed, 2, 1000, &lease, NULL), CONNPOOL_INVALID);
     connpool_endpoint_put(mixed[0]);
     connpool_endpoint_put(mixed[1]);
     pool_fixture_close(&fixture);
@@ -235,10 +236,10 @@ static void test_an_endpoint_given_twice_is_waited_for_once(void **state)
     assert_int_equal(connpool_endpoint_get(fixture.pool, "a", &twice[0], NULL), CONNPOOL_OK);
     twice[1] = twice[0];
     virtual_clock_on_sleep(&fixture.clock, count_waiters, &fixture);
-    assert_int_equal(connpool_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_TIMED_OUT);
+    assert_int_equal(pool_driver_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_TIMED_OUT);
     assert_int_equal(pool_numbers(&fixture).waiters, 0);
     pool_give(&held);
-    assert_int_equal(connpool_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_OK);
+    assert_int_equal(pool_driver_acquire_any(twice, 2, 300, &lease, NULL), CONNPOOL_OK);
     pool_give(&lease);
     connpool_endpoint_put(twice[0]);
     pool_fixture_close(&fixture);

@@ -103,6 +103,55 @@ static void test_an_open_that_fails_is_told_with_its_error(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Submit for any of several names; neither the list nor the handles stay. */
+static void submit_any(connpool_reactor *reactor, struct reactor_client *client, struct pool_fixture *fixture,
+                       const char *const names[2])
+{
+    connpool_endpoint *list[2];
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(connpool_endpoint_get(fixture->pool, names[i], &list[i], NULL), CONNPOOL_OK);
+    }
+    assert_int_equal(connpool_acquire_any_async(reactor, list, 2, 1000, reactor_client_tell, client, &client->request,
+                                                &fixture->error),
+                     CONNPOOL_OK);
+    for (int i = 0; i < 2; i++) {
+        connpool_endpoint_put(list[i]);
+        list[i] = NULL;
+    }
+}
+
+static void test_whichever_of_several_frees_first(void **state)
+{
+    static const char *const names[] = {"x", "y"};
+    struct pool_fixture fixture = {0};
+    struct reactor_client clients[3] = {0};
+    connpool_reactor *reactor;
+    connpool_lease x, y;
+
+    (void)state;
+    pool_fixture_open(&fixture, "\"max_size\": 1, \"min_idle\": 0");
+    reactor = reactor_begin(&fixture);
+    x = pool_take(&fixture, "x");
+    y = pool_take(&fixture, "y");
+    for (int i = 0; i < 3; i++) {
+        submit_any(reactor, &clients[i], &fixture, names);
+    }
+    reactor_run(reactor);
+    reactor_cancel(&clients[0]);
+    pool_give(&y);
+    reactor_run(reactor);
+    reactor_give(&clients[1], 2);
+    pool_give(&x);
+    reactor_run(reactor);
+    assert_int_equal(clients[2].told, 1);
+    assert_int_equal(clients[2].status, CONNPOOL_OK);
+    pool_give(&clients[2].lease);
+    assert_int_equal(clients[0].told, 0);
+    reactor_end(reactor);
+    pool_fixture_close(&fixture);
+}
+
 /* The limit counts from the submit, though the first dispatch comes later. */
 static void test_the_limit_counts_from_the_submit(void **state)
 {
@@ -328,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_a_limit_of_0_opens_nothing),
         cmocka_unit_test(test_a_slow_open_goes_on_over_several_dispatches),
         cmocka_unit_test(test_an_open_that_fails_is_told_with_its_error),
+        cmocka_unit_test(test_whichever_of_several_frees_first),
         cmocka_unit_test(test_the_limit_counts_from_the_submit),
         cmocka_unit_test(test_the_descriptor_knows_the_time),
         cmocka_unit_test(test_a_release_serves_the_first_in_line),

@@ -23,6 +23,7 @@ static void test_arguments_are_looked_at(void **state)
     struct pool_fixture other = {.keeps_settings = true};
     connpool_endpoint *endpoint;
     connpool_endpoint *foreign;
+    connpool_endpoint *both[2];
     connpool_reactor *reactor;
     connpool_error error;
 
@@ -32,6 +33,8 @@ static void test_arguments_are_looked_at(void **state)
     reactor = reactor_begin(&fixture);
     assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &endpoint, NULL), CONNPOOL_OK);
     assert_int_equal(connpool_endpoint_get(other.pool, "x", &foreign, NULL), CONNPOOL_OK);
+    both[0] = endpoint;
+    both[1] = foreign;
     assert_null(connpool_reactor_new(NULL, &error));
     assert_int_equal(error.status, CONNPOOL_NOT_FOUND);
     assert_int_equal(connpool_acquire_async(NULL, endpoint, 0, ignore, NULL, NULL, &error), CONNPOOL_INVALID);
@@ -41,6 +44,12 @@ static void test_arguments_are_looked_at(void **state)
     assert_non_null(strstr(error.text, "-3"));
     assert_int_equal(connpool_acquire_async(reactor, foreign, 0, ignore, NULL, NULL, &error), CONNPOOL_INVALID);
     assert_non_null(strstr(error.text, "context"));
+    assert_int_equal(connpool_acquire_any_async(reactor, NULL, 1, 0, ignore, NULL, NULL, &error), CONNPOOL_INVALID);
+    assert_int_equal(connpool_acquire_any_async(reactor, &endpoint, 0, 0, ignore, NULL, NULL, &error),
+                     CONNPOOL_INVALID);
+    assert_non_null(strstr(error.text, "0 endpoints"));
+    assert_int_equal(connpool_acquire_any_async(reactor, both, 2, 0, ignore, NULL, NULL, &error), CONNPOOL_INVALID);
+    assert_non_null(strstr(error.text, "one pool"));
     assert_int_equal(connpool_request_cancel(NULL), CONNPOOL_STALE);
     assert_int_equal(connpool_request_cancel(&(connpool_request)CONNPOOL_REQUEST_NONE), CONNPOOL_STALE);
     assert_int_equal(connpool_reactor_dispatch(NULL), CONNPOOL_INVALID);
@@ -309,6 +318,12 @@ static void test_without_memory_nothing_is_begun(void **state)
     assert_true(k > 2);
     failing_allocator_fail(1, false);
     assert_int_equal(connpool_acquire_async(reactor, endpoint, 0, ignore, NULL, NULL, NULL), CONNPOOL_NO_MEMORY);
+    for (k = 1; k <= 2; k++) { /* the list, then the record */
+        failing_allocator_fail(k, false);
+        assert_int_equal(connpool_acquire_any_async(reactor, (connpool_endpoint *[]){endpoint, endpoint}, 2, 0, ignore,
+                                                    NULL, NULL, NULL),
+                         CONNPOOL_NO_MEMORY);
+    }
     failing_allocator_fail(0, false);
     connpool_endpoint_put(endpoint);
     reactor_end(reactor);
