@@ -19,6 +19,7 @@ enum kind {
 
 #define POOL_ONLY 1u /* an endpoint may not override it */
 #define OR_NONE   2u /* where it is not given there is none: CP_NEVER or 0 */
+#define COLLECTED 4u /* only with background_collector; else it may not be given, and says nothing */
 
 struct key {
     const char *name;
@@ -55,9 +56,9 @@ static const struct key keys[] = {
     {"max_uses", COUNT, OR_NONE, MEMBER(max_uses), 1, LONGEST, 0},
     {"max_waiters", COUNT, OR_NONE, MEMBER(max_waiters), 1, LONGEST, 0},
     {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0},
+    {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1},
     {.name = "retry", .kind = LATER},
     {.name = "prewarm", .kind = LATER},
-    {.name = "watch", .kind = LATER},
     {.name = "leak_after", .kind = LATER},
 };
 
@@ -238,9 +239,23 @@ void cp_policy_descend(struct cp_policy_reading *reading)
     reading->given = 0;
 }
 
+/* Keys that say what the collector is to do, where there is none. */
+static void check_collected(const struct cp_policy_reading *reading, const char *base, struct cp_mistakes *mistakes)
+{
+    bool is_missed = !reading->policy.background_collector && (reading->wrong >> find("background_collector") & 1) == 0;
+
+    for (size_t i = 0; i < KEYS && is_missed; i++) {
+        if ((keys[i].flags & COLLECTED) != 0 && (reading->given >> i & 1) != 0) {
+            cp_mistakes_add(mistakes, cp_path_join(base, keys[i].name).text,
+                            "found a key for the collector, expected it to be left out, or background_collector true");
+        }
+    }
+}
+
 void cp_policy_check(const struct cp_policy_reading *reading, bool at_endpoint, const char *base,
                      struct cp_mistakes *mistakes)
 {
+    check_collected(reading, base, mistakes);
     for (size_t i = 0; i < RELATIONS; i++) {
         size_t small = find(relations[i].smaller), large = find(relations[i].larger);
         uint64_t both = UINT64_C(1) << small | UINT64_C(1) << large;
@@ -263,7 +278,9 @@ bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *key = &keys[i];
         double value = load(policy, key);
-        bool is_shown = key->kind != LATER && !is_none(policy, key) && !(at_endpoint && (key->flags & POOL_ONLY) != 0);
+        bool is_shown = key->kind != LATER && !is_none(policy, key) &&
+                        !(at_endpoint && (key->flags & POOL_ONLY) != 0) &&
+                        !(!policy->background_collector && (key->flags & COLLECTED) != 0);
 
         if (is_shown &&
             json_object_set_new(object, key->name,

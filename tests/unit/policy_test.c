@@ -41,6 +41,7 @@ static void test_defaults(void **state)
     assert_int_equal(policy.max_uses, 0);
     assert_int_equal(policy.max_waiters, 0);
     assert_int_equal(policy.holddown, 0);
+    assert_true(policy.watch);
 }
 
 /* How many mistakes one key with that value makes. */
@@ -95,10 +96,10 @@ static void test_bounds(void **state)
     }
 }
 
-/* Every key of the table is in the bounds above, is the one boolean, or comes later. */
+/* Every key of the table is in the bounds above, is a boolean, or comes later. */
 static void test_no_key_is_untested(void **state)
 {
-    static const char *const others[] = {"background_collector", "retry", "prewarm", "watch", "leak_after"};
+    static const char *const others[] = {"background_collector", "watch", "retry", "prewarm", "leak_after"};
 
     (void)state;
     for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
@@ -160,6 +161,36 @@ static void test_relations(void **state)
     assert_int_equal(relation_mistakes("connect_timeout", 11, "acquire_timeout", 10), 0);
 }
 
+/* What the collector is to do is said only where there is one. */
+static size_t mistakes_of_watch(json_t *collector, json_t *watch, bool at_endpoint)
+{
+    struct cp_mistakes mistakes = {.origin = "F"};
+    struct cp_policy_reading reading;
+
+    cp_policy_reading_init(&reading);
+    cp_policy_read(&reading, "background_collector", collector, false, "", &mistakes);
+    if (at_endpoint) {
+        cp_policy_descend(&reading);
+    }
+    cp_policy_read(&reading, "watch", watch, at_endpoint, "", &mistakes);
+    cp_policy_check(&reading, at_endpoint, "", &mistakes);
+    json_decref(collector);
+    json_decref(watch);
+    return mistakes.count;
+}
+
+static void test_keys_of_the_collector(void **state)
+{
+    (void)state;
+    for (int at_endpoint = 0; at_endpoint <= 1; at_endpoint++) {
+        assert_int_equal(mistakes_of_watch(json_true(), json_true(), at_endpoint), 0);
+        assert_int_equal(mistakes_of_watch(json_true(), json_false(), at_endpoint), 0);
+        assert_int_equal(mistakes_of_watch(json_false(), json_true(), at_endpoint), 1);
+        assert_int_equal(mistakes_of_watch(json_false(), json_false(), at_endpoint), 1);
+        assert_int_equal(mistakes_of_watch(json_null(), json_true(), at_endpoint), 1); /* only the one that is wrong */
+    }
+}
+
 static void test_described(void **state)
 {
     struct cp_policy policy;
@@ -172,9 +203,13 @@ static void test_described(void **state)
     assert_null(json_object_get(whole, "acquire_timeout"));
     assert_null(json_object_get(whole, "max_uses"));
     assert_null(json_object_get(whole, "prewarm"));
+    assert_null(json_object_get(whole, "watch"));
     assert_int_equal(json_integer_value(json_object_get(whole, "total_max_size")), 100);
     assert_null(json_object_get(endpoint, "total_max_size"));
     assert_int_equal(json_integer_value(json_object_get(endpoint, "max_size")), 10);
+    policy.background_collector = true;
+    assert_true(cp_policy_describe(&policy, false, whole));
+    assert_true(json_is_true(json_object_get(whole, "watch")));
     json_decref(whole);
     json_decref(endpoint);
 }
@@ -182,8 +217,10 @@ static void test_described(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_bounds),    cmocka_unit_test(test_no_key_is_untested),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_relations), cmocka_unit_test(test_described),
+        cmocka_unit_test(test_defaults),           cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_no_key_is_untested), cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_relations),          cmocka_unit_test(test_keys_of_the_collector),
+        cmocka_unit_test(test_described),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
