@@ -11,6 +11,8 @@
 #define COMMAND_FAILED 1
 #define COMMAND_USAGE  2 /* the command line was wrong */
 
+#define SCHEMA_MANAGERS_MAXIMUM 100
+
 struct command {
     const char *name;
     const char *operands; /* as the usage line shows them */
@@ -25,6 +27,7 @@ struct command {
 int check_run(const struct arguments *arguments, char **operands, size_t count);
 int plugins_run(const struct arguments *arguments, char **operands, size_t count);
 int describe_run(const struct arguments *arguments, char **operands, size_t count);
+int schema_run(const struct arguments *arguments, char **operands, size_t count);
 int ping_run(const struct arguments *arguments, char **operands, size_t count);
 
 #endif

@@ -10,6 +10,8 @@ static const struct command commands[] = {
     {"plugins", "[DIR]", 0, 1, 0, 0, "list the plugins of a folder, or of the search path", plugins_run},
     {"describe", "MANAGER", 1, 1, 0, 1, "print a manager's options; by name, or by the absolute path of its file",
      describe_run},
+    {"schema", "MANAGER…", 1, SCHEMA_MANAGERS_MAXIMUM, 0, 0,
+     "print the JSON schema of configurations with these managers, for an editor", schema_run},
     {"ping", "FILE [POOL[/ENDPOINT]]", 1, 2, 1, 0, "connect to endpoints, and time new and reused connections",
      ping_run},
 };
@@ -55,7 +57,7 @@ static int wrong_usage(const struct command *command)
     if (command != NULL) {
         print_usage_line(stderr, command);
     } else {
-        (void)fputs("usage: connpool check|plugins|describe|ping [ARGUMENT…] [FLAG…], or connpool --help\n", stderr);
+        (void)fputs("usage: connpool check|plugins|describe|schema|ping [ARGUMENT…] [FLAG…], or connpool --help\n", stderr);
     }
     return COMMAND_USAGE;
 }

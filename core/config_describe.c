@@ -2,7 +2,7 @@
 /* config_describe: a configuration as it was understood, as JSON: in the form of the file it came from, with all
  * defaults filled in and the secrets redacted. */
 #include "config.h"
-#include "memory.h"
+#include "json_text.h"
 
 /* Adds a value (a new reference, NULL: no memory) to an object; what was added, NULL: no memory. */
 static json_t *add(json_t *object, const char *key, json_t *value)
@@ -36,22 +36,6 @@ static bool describe_pool(const struct cp_config_pool *pool, json_t *pools)
     return endpoints != NULL;
 }
 
-static char *dump(const json_t *json)
-{
-    const size_t flags = JSON_INDENT(2) | JSON_REAL_PRECISION(15);
-    size_t length = json_dumpb(json, NULL, 0, flags);
-    char *text = length == 0 ? NULL : cp_alloc(length + 2);
-
-    if (text != NULL && json_dumpb(json, text, length, flags) != length) {
-        cp_free(text);
-        return NULL;
-    }
-    if (text != NULL) {
-        text[length] = '\n';
-    }
-    return text;
-}
-
 char *cp_config_describe(const struct cp_config *config)
 {
     json_t *described = json_object(), *pools = described == NULL ? NULL : add(described, "pools", json_object());
@@ -61,7 +45,7 @@ char *cp_config_describe(const struct cp_config *config)
     for (size_t i = 0; complete && i < config->pool_count; i++) {
         complete = describe_pool(&config->pools[i], pools);
     }
-    text = complete ? dump(described) : NULL;
+    text = complete ? cp_json_text(described) : NULL;
     json_decref(described);
     return text;
 }

@@ -290,3 +290,30 @@ bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t
     }
     return true;
 }
+
+bool cp_policy_schema(bool at_endpoint, json_t *properties)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        const struct key *key = &keys[i];
+        json_t *schema;
+
+        if (key->kind == LATER || (at_endpoint && (key->flags & POOL_ONLY) != 0)) {
+            continue;
+        }
+        schema = key->kind == BOOLEAN
+                     ? json_pack("{s:s}", "type", "boolean")
+                     : json_pack("{s:s,s:o,s:o}", "type", key->kind == COUNT ? "integer" : "number", "minimum",
+                                 cp_number_json(key->minimum), "maximum", cp_number_json(key->maximum));
+        if (schema == NULL || ((key->flags & OR_NONE) == 0 &&
+                               json_object_set_new(schema, "default",
+                                                   key->kind == BOOLEAN ? json_boolean(key->standard > 0)
+                                                                        : cp_number_json(key->standard)) != 0)) {
+            json_decref(schema);
+            return false;
+        }
+        if (json_object_set_new(properties, key->name, schema) != 0) {
+            return false;
+        }
+    }
+    return true;
+}

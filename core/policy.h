@@ -65,5 +65,8 @@ void cp_policy_check(const struct cp_policy_reading *reading, bool at_endpoint, 
 /* Add to a JSON object all keys (with at_endpoint those that an endpoint may override), what is none left out. False:
  * no memory. */
 bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t *object);
+/* Add to a JSON object what each key is in a JSON schema (with at_endpoint those that an endpoint may override). False:
+ * no memory. */
+bool cp_policy_schema(bool at_endpoint, json_t *properties);
 
 #endif

@@ -419,6 +419,15 @@ CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_plugin_load(const char
                                                                       uint32_t flags,
                                                                       const struct connpool_manager **manager,
                                                                       connpool_error *error);
+
+/*
+ * A JSON schema (draft-07) of configurations with pools of these managers (of connpool_plugin_load, or from code): for
+ * editors and for programs that write configurations. It is never stricter than connpool_check, which finds more; pools
+ * of other managers are left alone. Text, to be freed with connpool_text_free. NULL: the error: CONNPOOL_INVALID (a
+ * table is not sound), CONNPOOL_NO_MEMORY. Any thread, never waits.
+ */
+CONNPOOL_API CONNPOOL_MUST_CHECK char *connpool_schema(const struct connpool_manager *const *managers, size_t count,
+                                                       connpool_error *error);
 /* The folder that installed plugins are in, the last of the search; lives for ever. */
 CONNPOOL_API const char *connpool_plugin_folder(void);
 

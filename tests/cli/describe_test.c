@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* `connpool describe`: an option of each type. */
+/* `connpool describe`: an option of each type; `connpool schema`. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,12 +120,28 @@ static void no_such_manager(void **state)
     command_assert_matches(result.errors, "connpool: *none-such*" FOLDER "*\n");
 }
 
+static void the_schema_of_two_managers(void **state)
+{
+    (void)state;
+    command_run(&result, COMMAND_ARGUMENTS("schema", "every", "tcp", COMMAND_PLUGINS, "--plugin-path", FOLDER,
+                                           "--trust-any-owner"));
+    assert_string_equal(result.errors, "");
+    assert_int_equal(result.code, 0);
+    assert_int_equal(strncmp(result.output, "{\n", 2), 0);
+    assert_non_null(strstr(result.output, "\"const\": \"every\""));
+    assert_non_null(strstr(result.output, "\"const\": \"tcp\""));
+    command_run(&result, COMMAND_ARGUMENTS("schema", "tcp", "none-such", COMMAND_PLUGINS, "--trust-any-owner"));
+    assert_string_equal(result.output, "");
+    assert_int_equal(result.code, 1);
+    command_assert_matches(result.errors, "connpool: *none-such*\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manager_by_name), cmocka_unit_test(a_manager_by_its_file),
         cmocka_unit_test(as_markdown),       cmocka_unit_test(notes_are_broken_into_lines),
-        cmocka_unit_test(no_such_manager),
+        cmocka_unit_test(no_such_manager),   cmocka_unit_test(the_schema_of_two_managers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include "command_runner.h"
 
-#define USAGE "usage: connpool check|plugins|describe|ping [[]ARGUMENT…] [[]FLAG…], or connpool --help\n"
+#define USAGE "usage: connpool check|plugins|describe|schema|ping [[]ARGUMENT…] [[]FLAG…], or connpool --help\n"
 
 static struct command_result result;
 
