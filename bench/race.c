@@ -101,3 +101,46 @@ double race_median(double *values, int count)
     qsort(values, (size_t)count, sizeof(values[0]), compare);
     return values[count / 2];
 }
+
+static double stretch(race_work_fn *work, void *argument, const struct race_turns *race)
+{
+    int64_t began;
+
+    work(argument, race->warmup);
+    began = race_now();
+    work(argument, race->times);
+    return (double)(race_now() - began) / (double)race->times;
+}
+
+/* The least and the medians of one contestant's rounds, the values of the first one beside it. */
+static struct race_turn turn_of(const double *ns, const double *first, int rounds)
+{
+    static double ratios[RACE_ROUNDS];
+    static double sorted[RACE_ROUNDS];
+    struct race_turn turn;
+
+    for (int round = 0; round < rounds; round++) {
+        ratios[round] = ns[round] / first[round];
+        sorted[round] = ns[round];
+    }
+    turn.ns = race_median(sorted, rounds);
+    turn.least = sorted[0];
+    turn.ratio = race_median(ratios, rounds);
+    return turn;
+}
+
+void race_in_turns(const struct race_turns *race, void *argument, struct race_turn *turns)
+{
+    static double ns[RACE_CONTESTANTS][RACE_ROUNDS];
+
+    for (int round = 0; round < race->rounds; round++) {
+        for (int i = 0; i < race->count; i++) {
+            int contestant = (round + i) % race->count;
+
+            ns[contestant][round] = stretch(race->contestants[contestant], argument, race);
+        }
+    }
+    for (int i = 0; i < race->count; i++) {
+        turns[i] = turn_of(ns[i], ns[0], race->rounds);
+    }
+}

@@ -169,6 +169,12 @@ static void abandon(struct cp_operation *operation)
                                       "pool '%s': out of memory or descriptors for a wait", acquire->pool->name));
 }
 
+/* A look at the precise clock is a tenth of what an idle connection's acquire takes without system calls. */
+static int64_t deadline_after(const struct cp_clock *clock, int64_t timeout)
+{
+    return timeout == 0 || timeout == CP_NEVER ? timeout : cp_time_add(cp_clock_precise(clock), timeout);
+}
+
 void cp_acquire_init(struct cp_acquire *acquire, struct connpool_endpoint *const *endpoints, size_t count,
                      struct cp_place *places, int64_t timeout)
 {
@@ -178,7 +184,7 @@ void cp_acquire_init(struct cp_acquire *acquire, struct connpool_endpoint *const
     acquire->endpoints = endpoints;
     acquire->count = count;
     acquire->timeout = timeout;
-    acquire->deadline = timeout == 0 ? 0 : cp_time_add(cp_clock_precise(&acquire->pool->context->clock), timeout);
+    acquire->deadline = deadline_after(&acquire->pool->context->clock, timeout);
     acquire->waiter.places = places;
     TAILQ_INIT(&acquire->skipped);
 }
