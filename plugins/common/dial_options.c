@@ -12,7 +12,6 @@
 #define USER_TIMEOUT_MAXIMUM (86400 * SECOND) /* as in the option's row */
 
 const char *const dial_option_families[] = {"any", "ipv4", "ipv6", NULL};
-static const uint32_t family_flags[] = {0, CONNPOOL_DIAL_IPV4, CONNPOOL_DIAL_IPV6};
 static const int address_families[] = {AF_UNSPEC, AF_INET, AF_INET6};
 
 int32_t dial_options_check(const struct dial_options *options, struct connpool_fault *fault)
@@ -21,11 +20,11 @@ int32_t dial_options_check(const struct dial_options *options, struct connpool_f
     struct addrinfo *addresses = NULL;
 
     if (options->bind_address != NULL) {
-        hints.ai_family = address_families[options->family];
+        hints.ai_family = address_families[options->socket.family];
         if (getaddrinfo(options->bind_address, NULL, &hints, &addresses) != 0) {
             return fault_fill(fault, CONNPOOL_ERROR_CONFIGURATION, 0,
                               "bind_address is not a numeric address of family %s",
-                              dial_option_families[options->family]);
+                              dial_option_families[options->socket.family]);
         }
         freeaddrinfo(addresses);
     }
@@ -38,11 +37,14 @@ static int64_t whole_seconds(int64_t time)
     return (time + SECOND - 1) / SECOND * SECOND;
 }
 
-/*
- * Linux lets TCP_USER_TIMEOUT override the number of keep-alive probes (tcp_keepalive_timer), and without it sent data
- * stays unacknowledged for about 15 minutes. The time that all probes take does neither harm.
- */
-static int64_t user_timeout_of(const struct dial_options *options)
+uint32_t dial_options_family(const struct dial_socket_options *options)
+{
+    static const uint32_t flags[] = {0, CONNPOOL_DIAL_IPV4, CONNPOOL_DIAL_IPV6};
+
+    return flags[options->family];
+}
+
+int64_t dial_options_user_timeout(const struct dial_socket_options *options)
 {
     int64_t probes =
         whole_seconds(options->keepalive_idle) + whole_seconds(options->keepalive_interval) * options->keepalive_count;
@@ -60,10 +62,10 @@ struct connpool_dial_options dial_options_of(const struct dial_options *options)
         .host = options->host,
         .port = (uint32_t)options->port,
         .bind_host = options->bind_address,
-        .flags = family_flags[options->family] | (options->no_delay ? 0 : CONNPOOL_DIAL_DELAY),
-        .keepalive_idle = options->keepalive_idle,
-        .keepalive_interval = options->keepalive_interval,
-        .keepalive_count = (uint32_t)options->keepalive_count,
-        .user_timeout = user_timeout_of(options),
+        .flags = dial_options_family(&options->socket) | (options->no_delay ? 0 : CONNPOOL_DIAL_DELAY),
+        .keepalive_idle = options->socket.keepalive_idle,
+        .keepalive_interval = options->socket.keepalive_interval,
+        .keepalive_count = (uint32_t)options->socket.keepalive_count,
+        .user_timeout = dial_options_user_timeout(&options->socket),
     };
 }

@@ -12,7 +12,6 @@
 #include "../common/host_port.h"
 #include "postgres_conninfo.h"
 
-const char *const postgres_families[] = {"any", "ipv4", "ipv6", NULL};
 const char *const postgres_session_attrs[] = {"any",     "read-write",     "read-only", "primary",
                                               "standby", "prefer-standby", NULL};
 const char *const postgres_sslmodes[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
@@ -168,45 +167,8 @@ static const struct connpool_option option_rows[] = {
         .type = CONNPOOL_TYPE_BOOLEAN,
         .default_text = "false",
     },
-    {
-        ROW(family),
-        .help = "addresses of a name that are tried",
-        .type = CONNPOOL_TYPE_CHOICE,
-        .default_text = "any",
-        .choices = postgres_families,
-    },
-    {
-        ROW(keepalive_idle),
-        .help = "seconds without traffic before the first keep-alive probe, 0: no probes",
-        .type = CONNPOOL_TYPE_DURATION,
-        .default_text = "60",
-        .minimum = "0",
-        .maximum = "32767",
-    },
-    {
-        ROW(keepalive_interval),
-        .help = "seconds between probes",
-        .type = CONNPOOL_TYPE_DURATION,
-        .default_text = "10",
-        .minimum = "1",
-        .maximum = "32767",
-    },
-    {
-        ROW(keepalive_count),
-        .help = "unanswered probes until the connection is dead",
-        .type = CONNPOOL_TYPE_INTEGER,
-        .default_text = "3",
-        .minimum = "1",
-        .maximum = "127",
-    },
-    {
-        ROW(user_timeout),
-        .help = "seconds that sent data may stay unacknowledged, 0: as long as the keep-alive probes take in all",
-        .type = CONNPOOL_TYPE_DURATION,
-        .default_text = "0",
-        .minimum = "0",
-        .maximum = "86400",
-    },
+    DIAL_SOCKET_ROW_OF_FAMILY(offsetof(struct postgres_options, socket)),
+    DIAL_SOCKET_ROWS_OF_KEEPALIVE(offsetof(struct postgres_options, socket)),
     {
         ROW(libpq),
         .help = "further keywords of libpq's, passed through",

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "../common/dial_options.h"
 #include "postgres_fault.h"
 #include "postgres_hosts.h"
 
@@ -27,11 +28,7 @@ struct postgres_options {
     struct connpool_list statements;
     struct connpool_map libpq;
     int64_t port;
-    int64_t keepalive_idle;
-    int64_t keepalive_interval;
-    int64_t keepalive_count;
-    int64_t user_timeout;
-    int32_t family;               /* an index into postgres_families */
+    struct dial_socket_options socket;
     int32_t target_session_attrs; /* of these five, an index into the row's choices */
     int32_t sslmode;
     int32_t channel_binding;
@@ -44,7 +41,6 @@ struct postgres_options {
 };
 
 /* The choices of rows, in the order of their indices. */
-extern const char *const postgres_families[];
 extern const char *const postgres_session_attrs[];
 extern const char *const postgres_sslmodes[];
 extern const char *const postgres_channel_bindings[];

@@ -12,7 +12,6 @@
 
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
-#define DAY         (86400 * SECOND)
 
 /* A path at which no file can be: libpq looks for files of its own where it is given none, and ignores one that is not
  * there. */
@@ -92,15 +91,6 @@ static const char *or_empty(const char *text)
     return text != NULL ? text : "";
 }
 
-/* As the manager tcp: without a limit Linux gives up on unacknowledged data after about 15 minutes, and the time that
- * all keep-alive probes take harms these not. */
-static int64_t user_timeout_of(const struct postgres_options *options)
-{
-    int64_t probes = options->keepalive_idle + options->keepalive_interval * options->keepalive_count;
-
-    return options->user_timeout != 0 || options->keepalive_idle == 0 || probes > DAY ? options->user_timeout : probes;
-}
-
 static void write_number(char text[24], int64_t value, int64_t unit)
 {
     (void)snprintf(text, 24, "%lld", (long long)((value + unit - 1) / unit));
@@ -108,10 +98,10 @@ static void write_number(char text[24], int64_t value, int64_t unit)
 
 static void write_numbers(struct numbers *numbers, const struct postgres_options *options)
 {
-    write_number(numbers->idle, options->keepalive_idle, SECOND);
-    write_number(numbers->interval, options->keepalive_interval, SECOND);
-    write_number(numbers->count, options->keepalive_count, 1);
-    write_number(numbers->user_timeout, user_timeout_of(options), MILLISECOND);
+    write_number(numbers->idle, options->socket.keepalive_idle, SECOND);
+    write_number(numbers->interval, options->socket.keepalive_interval, SECOND);
+    write_number(numbers->count, options->socket.keepalive_count, 1);
+    write_number(numbers->user_timeout, dial_options_user_timeout(&options->socket), MILLISECOND);
 }
 
 /* A revocation list that is not there is ignored by libpq; together with a folder it would disable that. */
@@ -145,7 +135,7 @@ static void assign(struct assignment assignments[ASSIGNMENTS], const struct post
         {"requirepeer", or_empty(options->requirepeer)},
         {"channel_binding", postgres_channel_bindings[options->channel_binding]},
         {"gssencmode", postgres_gssencmodes[options->gssencmode]},
-        {"keepalives", options->keepalive_idle != 0 ? "1" : "0"},
+        {"keepalives", options->socket.keepalive_idle != 0 ? "1" : "0"},
         {"keepalives_idle", numbers->idle},
         {"keepalives_interval", numbers->interval},
         {"keepalives_count", numbers->count},

@@ -94,13 +94,6 @@ static void add_all(struct postgres_hosts *hosts, const struct postgres_host *en
     }
 }
 
-static uint32_t family_flags(const struct postgres_options *options)
-{
-    static const uint32_t flags[] = {0, CONNPOOL_DIAL_IPV4, CONNPOOL_DIAL_IPV6};
-
-    return flags[options->family];
-}
-
 /* The entry at *next: DONE, AGAIN, or why not. */
 static int32_t resolve(struct postgres_hosts *hosts, const struct connpool_head *head, const char **next,
                        struct connpool_wait *wait, struct connpool_fault *fault)
@@ -117,7 +110,8 @@ static int32_t resolve(struct postgres_hosts *hosts, const struct connpool_head 
         return CONNPOOL_STEP_DONE;
     }
     if (hosts->resolve == NULL) {
-        hosts->resolve = head->host->resolve_start(head->host, entry.name, family_flags(options), fault);
+        hosts->resolve =
+            head->host->resolve_start(head->host, entry.name, dial_options_family(&options->socket), fault);
         if (hosts->resolve == NULL) {
             return -fault->error_class;
         }
