@@ -162,10 +162,15 @@ static int write_input(struct run *run)
         ssh_session_begin_step(run->session);
         length = libssh2_channel_write(run->channel, (const char *)command->input + run->written,
                                        command->input_size - run->written);
-        if (length < 0) {
-            return (int)length;
+        /* 0: the server's window is full, and what widens it has yet to come. */
+        if (length <= 0) {
+            return length == 0 ? LIBSSH2_ERROR_EAGAIN : (int)length;
         }
         run->written += (size_t)length;
+        if (is_late(run)) {
+            (void)time_out(run);
+            return LIBSSH2_ERROR_TIMEOUT;
+        }
     }
     if (!run->is_input_ended) {
         int result = libssh2_channel_send_eof(run->channel);
