@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoint_handle: endpoints as the application holds them: counted, and the context with them. */
+#include "acquire_call.h"
 #include "endpoints.h"
-#include "error.h"
 
 connpool_status connpool_endpoint_get(connpool_pool *pool, const char *name, connpool_endpoint **endpoint,
                                       connpool_error *error)
@@ -10,10 +10,10 @@ connpool_status connpool_endpoint_get(connpool_pool *pool, const char *name, con
     struct connpool_endpoint *found;
 
     if (pool == NULL) {
-        return cp_error_set(error, CONNPOOL_NOT_FOUND, 0, "the pool is NULL: there is none of that name");
+        return cp_acquire_call_refuse_null("pool", error);
     }
     if (cp_pool_is_forked(pool)) {
-        return cp_error_set(error, CONNPOOL_FORKED, 0, "pool '%s' belongs to the parent process", pool->name);
+        return cp_acquire_call_refuse_forked(pool, error);
     }
     found = cp_endpoints_get(pool, name, &why);
     if (found == NULL) {
