@@ -401,3 +401,30 @@ void siege_run(const struct siege *siege, bool collector)
     (void)pthread_cond_destroy(&field.moved);
     (void)pthread_mutex_destroy(&field.lock);
 }
+
+/* ---- The two tests ---- */
+
+static void (*run_manager)(bool collector);
+
+static void without_a_collector(void **state)
+{
+    (void)state;
+    run_manager(false);
+}
+
+static void with_the_collector(void **state)
+{
+    (void)state;
+    run_manager(true);
+}
+
+int siege_tests(void (*run)(bool collector), int (*start)(void **state), int (*stop)(void **state))
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_collector),
+        cmocka_unit_test(with_the_collector),
+    };
+
+    run_manager = run;
+    return cmocka_run_group_tests(tests, start, stop);
+}

@@ -43,4 +43,8 @@ struct siege {
 /* Do it, and fail the test where something does not hold. collector: whether the pool has one. */
 void siege_run(const struct siege *siege, bool collector);
 
+/* The whole test of a manager that is besieged in both ways, between cmocka's start and stop of its server; what main
+ * returns. run: calls siege_run. */
+int siege_tests(void (*run)(bool collector), int (*start)(void **state), int (*stop)(void **state));
+
 #endif

@@ -68,18 +68,6 @@ static void besiege(bool collector)
     siege_run(&siege, collector);
 }
 
-static void without_a_collector(void **state)
-{
-    (void)state;
-    besiege(false);
-}
-
-static void with_the_collector(void **state)
-{
-    (void)state;
-    besiege(true);
-}
-
 static int start(void **state)
 {
     (void)state;
@@ -98,10 +86,5 @@ static int stop(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_collector),
-        cmocka_unit_test(with_the_collector),
-    };
-
-    return cmocka_run_group_tests(tests, start, stop);
+    return siege_tests(besiege, start, stop);
 }

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include "pool_fixture.h"
+#include "stress.h"
 
 #define THREADS           10
 #define NAMES             5
@@ -31,22 +32,7 @@
 #define PER_REAL_CONTEXT  3000 /* with the system's clock, by which a limit of a millisecond is long */
 #define PER_SHORT_CONTEXT 200  /* a wake that was lost shows when nobody comes after */
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define DEFAULT_OPERATIONS SLOW_OPERATIONS
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define DEFAULT_OPERATIONS SLOW_OPERATIONS
-#endif
-#endif
-#ifndef DEFAULT_OPERATIONS
-#define DEFAULT_OPERATIONS OPERATIONS
-#endif
-
 static const char *const names[NAMES] = {"a", "b", "c", "d", "e"};
-
-static uint64_t seed;
-static char breach[256];
-static atomic_int breaches;
 
 /* The pool's limits in this round. */
 static struct {
@@ -67,39 +53,12 @@ struct worker {
 static _Atomic int64_t operations_left;
 static sem_t progress; /* posted at every 32nd operation, and when a worker ends */
 
-static void broken(const char *what, uint64_t value)
-{
-    if (atomic_fetch_add(&breaches, 1) == 0) {
-        (void)snprintf(breach, sizeof(breach), "%s (%llu)", what, (unsigned long long)value);
-    }
-}
-
-/* xorshift64* (Vigna 2016) */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(2685821657736338717);
-}
-
-static uint64_t below(uint64_t *state, uint64_t limit)
-{
-    return (next_random(state) >> 33) % limit;
-}
-
 /* What the plugin answers: mostly well, in every thread by its own random numbers. */
 static struct test_behaviour choose(enum test_operation operation, const struct test_connection *connection)
 {
-    static _Thread_local uint64_t random;
-    static _Atomic uint64_t thread_count;
-    uint64_t dice;
+    uint64_t dice = stress_dice(1000);
 
     (void)connection;
-    if (random == 0) {
-        random = seed * 7919 + 104729 * (atomic_fetch_add(&thread_count, 1) + 1);
-    }
-    dice = below(&random, 1000);
     switch (operation) {
     case TEST_OPEN:
         return dice < 30    ? test_fails(CONNPOOL_ERROR_REFUSED)
@@ -127,7 +86,7 @@ static struct test_behaviour choose(enum test_operation operation, const struct 
 static void check_numbers(const struct connpool_statistics *numbers, unsigned limit)
 {
     if (numbers_size(numbers) > limit) {
-        broken("a snapshot shows more connections than the limit", numbers_size(numbers));
+        stress_broken("a snapshot shows more connections than the limit", numbers_size(numbers));
     }
 }
 
@@ -139,14 +98,14 @@ static void look(struct worker *worker, uint64_t which)
         connpool_endpoint_statistics(worker->endpoints[which], &numbers);
         check_numbers(&numbers, limits.max_size);
         if (test_manager_most(names[which]) > limits.max_size) {
-            broken("an endpoint held more than max_size", test_manager_most(names[which]));
+            stress_broken("an endpoint held more than max_size", test_manager_most(names[which]));
         }
     } else {
         connpool_pool_statistics(worker->fixture->pool, &numbers);
         check_numbers(&numbers, limits.total);
     }
     if (test_manager_most(NULL) > limits.total) {
-        broken("the pool held more than total_max_size", test_manager_most(NULL));
+        stress_broken("the pool held more than total_max_size", test_manager_most(NULL));
     }
 }
 
@@ -157,50 +116,51 @@ static void use(struct worker *worker, connpool_lease *lease)
     connpool_status status;
 
     if (connection == NULL) {
-        broken("a lease without a connection", 0);
+        stress_broken("a lease without a connection", 0);
         return;
     }
     if (atomic_fetch_add(&connection->holders, 1) != 0) {
-        broken("a connection in two hands", connection->number);
+        stress_broken("a connection in two hands", connection->number);
     }
-    for (uint64_t turns = below(&worker->random, 4); turns > 1; turns--) {
+    for (uint64_t turns = stress_below(&worker->random, 4); turns > 1; turns--) {
         sched_yield();
     }
     if (atomic_fetch_sub(&connection->holders, 1) != 1) {
-        broken("a connection in two hands", connection->number);
+        stress_broken("a connection in two hands", connection->number);
     }
-    status = below(&worker->random, 20) == 0 ? connpool_discard(lease) : connpool_release(lease);
+    status = stress_below(&worker->random, 20) == 0 ? connpool_discard(lease) : connpool_release(lease);
     if (status != CONNPOOL_OK) {
-        broken("a release failed", status);
+        stress_broken("a release failed", status);
     }
-    if (below(&worker->random, 16) == 0 && !atomic_load(&worker->fixture->is_closing) &&
+    if (stress_below(&worker->random, 16) == 0 && !atomic_load(&worker->fixture->is_closing) &&
         connpool_release(&copy) != CONNPOOL_STALE) {
-        broken("a second release had an effect", 0);
+        stress_broken("a second release had an effect", 0);
     }
 }
 
 /* A limit: mostly 0 to 2 ms, which are as many µs by the fast clock. */
 static int random_limit(struct worker *worker)
 {
-    uint64_t dice = below(&worker->random, 100);
+    uint64_t dice = stress_below(&worker->random, 100);
 
     if (!worker->may_time_out) {
         return CONNPOOL_WAIT_FOREVER;
     }
     if (dice < 60) {
-        return (int)below(&worker->random, 3);
+        return (int)stress_below(&worker->random, 3);
     }
-    return dice < 90 ? (int)below(&worker->random, time_is_real ? 4 : 50) : CONNPOOL_WAIT_FOREVER;
+    return dice < 90 ? (int)stress_below(&worker->random, time_is_real ? 4 : 50) : CONNPOOL_WAIT_FOREVER;
 }
 
 static connpool_status acquire(struct worker *worker, connpool_lease *lease)
 {
-    uint64_t endpoint = below(&worker->random, NAMES), count = 1 + below(&worker->random, NAMES - endpoint);
+    uint64_t endpoint = stress_below(&worker->random, NAMES),
+             count = 1 + stress_below(&worker->random, NAMES - endpoint);
 
-    if (below(&worker->random, 10) == 0) {
+    if (stress_below(&worker->random, 10) == 0) {
         return connpool_acquire_any(&worker->endpoints[endpoint], count, random_limit(worker), lease, NULL);
     }
-    if (below(&worker->random, 10) == 0) {
+    if (stress_below(&worker->random, 10) == 0) {
         return connpool_acquire(worker->fixture->pool, names[endpoint], random_limit(worker), lease, NULL);
     }
     return connpool_endpoint_acquire(worker->endpoints[endpoint], random_limit(worker), lease, NULL);
@@ -220,18 +180,18 @@ static bool acquire_and_use(struct worker *worker)
         return true;
     case CONNPOOL_CLOSED:
         if (!atomic_load(&worker->fixture->is_closing)) {
-            broken("an acquire was refused as closed", 0);
+            stress_broken("an acquire was refused as closed", 0);
         }
         return false;
     default:
-        broken("an acquire ended with an unexpected status", status);
+        stress_broken("an acquire ended with an unexpected status", status);
         return false;
     }
 }
 
 static bool operate(struct worker *worker)
 {
-    uint64_t dice = below(&worker->random, 1000);
+    uint64_t dice = stress_below(&worker->random, 1000);
     connpool_endpoint *endpoint;
     char name[24];
 
@@ -239,14 +199,14 @@ static bool operate(struct worker *worker)
         return acquire_and_use(worker);
     }
     if (dice < 990) {
-        look(worker, below(&worker->random, NAMES + 1));
+        look(worker, stress_below(&worker->random, NAMES + 1));
     } else if (dice < 994) {
-        (void)snprintf(name, sizeof(name), "r%u", (unsigned)below(&worker->random, 20));
+        (void)snprintf(name, sizeof(name), "r%u", (unsigned)stress_below(&worker->random, 20));
         if (connpool_endpoint_get(worker->fixture->pool, name, &endpoint, NULL) == CONNPOOL_OK) {
             connpool_endpoint_put(endpoint);
         }
     } else if (dice < 998) {
-        connpool_endpoint_drain(worker->endpoints[below(&worker->random, NAMES)]);
+        connpool_endpoint_drain(worker->endpoints[stress_below(&worker->random, NAMES)]);
     } else {
         connpool_pool_drain(worker->fixture->pool);
     }
@@ -258,7 +218,7 @@ static void *work(void *argument)
     struct worker *worker = argument;
     int64_t left;
 
-    while ((left = atomic_fetch_sub(&operations_left, 1)) > 0 && atomic_load(&breaches) == 0 && operate(worker)) {
+    while ((left = atomic_fetch_sub(&operations_left, 1)) > 0 && !stress_is_broken() && operate(worker)) {
         worker->operations++;
         if (left % 32 == 0) {
             (void)sem_post(&progress);
@@ -289,17 +249,17 @@ static void *tick(void *argument)
 
 static void open_round(struct pool_fixture *fixture, uint64_t *random)
 {
-    limits.max_size = 1 + (unsigned)below(random, 4);
-    limits.total = limits.max_size + (unsigned)below(random, 6);
-    limits.min_idle = (unsigned)below(random, limits.max_size + 1);
-    fixture->real_clock = time_is_real = below(random, 2) == 0;
+    limits.max_size = 1 + (unsigned)stress_below(random, 4);
+    limits.total = limits.max_size + (unsigned)stress_below(random, 6);
+    limits.min_idle = (unsigned)stress_below(random, limits.max_size + 1);
+    fixture->real_clock = time_is_real = stress_below(random, 2) == 0;
     pool_fixture_open(fixture,
                       "'min_idle': %u, 'max_size': %u, 'total_max_size': %u, 'background_collector': %s, "
                       "'check_after': %s, 'idle_timeout': %s, 'max_lifetime': 0.5, 'lifetime_jitter': 0.5, "
                       "'max_uses': %u, 'endpoints': {'a': {'name': 'a'}, 'b': {'name': 'b'}}",
-                      limits.min_idle, limits.max_size, limits.total, below(random, 2) == 0 ? "true" : "false",
-                      below(random, 2) == 0 ? "0" : "0.01", below(random, 2) == 0 ? "0" : "0.02",
-                      1 + (unsigned)below(random, 500));
+                      limits.min_idle, limits.max_size, limits.total, stress_below(random, 2) == 0 ? "true" : "false",
+                      stress_below(random, 2) == 0 ? "0" : "0.01", stress_below(random, 2) == 0 ? "0" : "0.02",
+                      1 + (unsigned)stress_below(random, 500));
     atomic_store(&fixture->clock.is_manual, true);
     test_manager_record(false);
     test_manager_choose_by(choose);
@@ -312,11 +272,11 @@ static bool is_done(void *argument)
 
 static void start_workers(struct worker *workers, struct pool_fixture *fixture, uint64_t *random)
 {
-    uint64_t regime = below(random, 4);
+    uint64_t regime = stress_below(random, 4);
 
     for (int i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.fixture = fixture,
-                                     .random = next_random(random) | 1,
+                                     .random = stress_random(random) | 1,
                                      .may_time_out = regime > 1 || (regime == 1 && i == 0)};
         for (int k = 0; k < NAMES; k++) {
             assert_int_equal(connpool_endpoint_get(fixture->pool, names[k], &workers[i].endpoints[k], NULL),
@@ -344,7 +304,7 @@ static void wait_while_they_work(bool (*condition)(void *argument), void *argume
 
 static bool is_half_done(void *argument)
 {
-    return atomic_load(&operations_left) <= *(const int64_t *)argument / 2 || atomic_load(&breaches) != 0;
+    return atomic_load(&operations_left) <= *(const int64_t *)argument / 2 || stress_is_broken();
 }
 
 static uint64_t join_workers(struct worker *workers)
@@ -373,7 +333,7 @@ static void close_context(struct pool_fixture *fixture, int timeout_ms)
     connpool_status status = connpool_close(fixture->context, timeout_ms, NULL);
 
     if (status != CONNPOOL_OK && status != CONNPOOL_STILL_LEASED) {
-        broken("close ended with an unexpected status", status);
+        stress_broken("close ended with an unexpected status", status);
     }
 }
 
@@ -395,9 +355,9 @@ static uint64_t run_round(uint64_t *random, int64_t budget)
 
     open_round(&fixture, random);
     /* A replaced clock cannot be moved on when its context is closed. */
-    closes_under_load = fixture.real_clock && below(random, 2) == 0;
+    closes_under_load = fixture.real_clock && stress_below(random, 2) == 0;
     budget = fixture.real_clock ? PER_REAL_CONTEXT : budget;
-    budget = below(random, 8) != 0 ? PER_SHORT_CONTEXT : budget;
+    budget = stress_below(random, 8) != 0 ? PER_SHORT_CONTEXT : budget;
     atomic_store(&operations_left, budget);
     if (!fixture.real_clock) {
         assert_int_equal(pthread_create(&ticker.thread, NULL, tick, &ticker), 0);
@@ -406,7 +366,7 @@ static uint64_t run_round(uint64_t *random, int64_t budget)
     if (closes_under_load) {
         wait_while_they_work(is_half_done, &budget);
         atomic_store(&fixture.is_closing, true);
-        close_context(&fixture, (int)below(random, 3));
+        close_context(&fixture, (int)stress_below(random, 3));
         fixture.clock.context = NULL;
     }
     done = join_workers(workers);
@@ -426,33 +386,21 @@ static uint64_t run_round(uint64_t *random, int64_t budget)
     }
     pool_fixture_assert_nothing_left(&fixture);
     if (test_manager_most(NULL) > limits.total) {
-        broken("the pool held more than total_max_size", test_manager_most(NULL));
+        stress_broken("the pool held more than total_max_size", test_manager_most(NULL));
     }
     return done;
 }
 
-static uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text == NULL ? otherwise : strtoull(text, NULL, 10);
-}
-
 static void test_random_operations(void **state)
 {
-    uint64_t wanted = from_environment("CONNPOOL_STRESS_OPERATIONS", DEFAULT_OPERATIONS), done = 0, random;
+    uint64_t wanted = (uint64_t)stress_operations(OPERATIONS, SLOW_OPERATIONS), done = 0, random = stress_seed();
 
     (void)state;
     assert_int_equal(sem_init(&progress, 0, 0), 0);
-    seed = from_environment("CONNPOOL_STRESS_SEED", (uint64_t)time(NULL));
-    print_message("seed %llu\n", (unsigned long long)seed); /* at the start: one that hangs is killed */
-    random = seed * 2 + 1;
-    while (done < wanted && atomic_load(&breaches) == 0) {
+    while (done < wanted && !stress_is_broken()) {
         done += run_round(&random, PER_CONTEXT);
     }
-    if (atomic_load(&breaches) != 0) {
-        fail_msg("%s", breach);
-    }
+    stress_assert_unbroken();
     assert_int_equal(sem_destroy(&progress), 0);
 }
 

@@ -20,6 +20,7 @@
 
 #include "pool_fixture.h"
 #include "reactor_client.h"
+#include "stress.h"
 
 #define THREADS         3
 #define REACTORS        2
@@ -30,22 +31,8 @@
 #define SLOW_OPERATIONS 12000 /* under a sanitizer */
 #define PER_CONTEXT     1500
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define DEFAULT_OPERATIONS SLOW_OPERATIONS
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define DEFAULT_OPERATIONS SLOW_OPERATIONS
-#endif
-#endif
-#ifndef DEFAULT_OPERATIONS
-#define DEFAULT_OPERATIONS OPERATIONS
-#endif
-
 static const char *const names[NAMES] = {"a", "b", "c"};
 
-static uint64_t seed;
-static char breach[256];
-static atomic_int breaches;
 static struct {
     unsigned max_size, total;
 } limits;
@@ -78,39 +65,12 @@ struct worker {
     pthread_t thread;
 };
 
-static void broken(const char *what, uint64_t value)
-{
-    if (atomic_fetch_add(&breaches, 1) == 0) {
-        (void)snprintf(breach, sizeof(breach), "%s (%llu)", what, (unsigned long long)value);
-    }
-}
-
-/* xorshift64* (Vigna 2016) */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    return *state * UINT64_C(2685821657736338717);
-}
-
-static uint64_t below(uint64_t *state, uint64_t limit)
-{
-    return (next_random(state) >> 33) % limit;
-}
-
 /* What the plugin answers: mostly well, in every thread by its own random numbers. */
 static struct test_behaviour choose(enum test_operation operation, const struct test_connection *connection)
 {
-    static _Thread_local uint64_t random;
-    static _Atomic uint64_t thread_count;
-    uint64_t dice;
+    uint64_t dice = stress_dice(1000);
 
     (void)connection;
-    if (random == 0) {
-        random = seed * 7919 + 104729 * (atomic_fetch_add(&thread_count, 1) + 1);
-    }
-    dice = below(&random, 1000);
     switch (operation) {
     case TEST_OPEN:
         return dice < 30 ? test_fails(CONNPOOL_ERROR_REFUSED) : dice < 150 ? test_slow(MILLISECONDS(1)) : test_ok();
@@ -136,9 +96,9 @@ static void hold(const connpool_lease *lease)
     struct test_connection *connection = connpool_lease_native(lease, TEST_CONNECTION_TYPE);
 
     if (connection == NULL) {
-        broken("a lease without a connection", 0);
+        stress_broken("a lease without a connection", 0);
     } else if (atomic_fetch_add(&connection->holders, 1) != 0) {
-        broken("a connection in two hands", connection->number);
+        stress_broken("a connection in two hands", connection->number);
     }
 }
 
@@ -148,11 +108,11 @@ static void let_go(struct worker *worker, connpool_lease *lease)
     connpool_status status;
 
     if (connection == NULL || atomic_fetch_sub(&connection->holders, 1) != 1) {
-        broken("a connection in two hands", 0);
+        stress_broken("a connection in two hands", 0);
     }
-    status = below(&worker->random, 20) == 0 ? connpool_discard(lease) : connpool_release(lease);
+    status = stress_below(&worker->random, 20) == 0 ? connpool_discard(lease) : connpool_release(lease);
     if (status != CONNPOOL_OK) {
-        broken("a release failed", status);
+        stress_broken("a release failed", status);
     }
 }
 
@@ -168,15 +128,15 @@ static void let_all_go(struct worker *worker)
 /* A limit: mostly 0 to 2 ms, which are as many µs by the fast clock. */
 static int random_limit(struct worker *worker)
 {
-    uint64_t dice = below(&worker->random, 100);
+    uint64_t dice = stress_below(&worker->random, 100);
 
     if (!worker->may_time_out) {
         return CONNPOOL_WAIT_FOREVER;
     }
     if (dice < 60) {
-        return (int)below(&worker->random, 3);
+        return (int)stress_below(&worker->random, 3);
     }
-    return dice < 90 ? (int)below(&worker->random, time_is_real ? 4 : 50) : CONNPOOL_WAIT_FOREVER;
+    return dice < 90 ? (int)stress_below(&worker->random, time_is_real ? 4 : 50) : CONNPOOL_WAIT_FOREVER;
 }
 
 /* Whether the worker goes on. */
@@ -189,11 +149,11 @@ static bool is_expected(struct worker *worker, connpool_status status)
         return true;
     case CONNPOOL_CLOSED:
         if (!atomic_load(&worker->fixture->is_closing)) {
-            broken("an acquire was refused as closed", 0);
+            stress_broken("an acquire was refused as closed", 0);
         }
         return false;
     default:
-        broken("an acquire ended with an unexpected status", status);
+        stress_broken("an acquire ended with an unexpected status", status);
         return false;
     }
 }
@@ -201,12 +161,12 @@ static bool is_expected(struct worker *worker, connpool_status status)
 static bool operate_in_thread(struct worker *worker)
 {
     connpool_lease lease = CONNPOOL_LEASE_NONE;
-    connpool_status status =
-        connpool_endpoint_acquire(worker->endpoints[below(&worker->random, NAMES)], random_limit(worker), &lease, NULL);
+    connpool_status status = connpool_endpoint_acquire(worker->endpoints[stress_below(&worker->random, NAMES)],
+                                                       random_limit(worker), &lease, NULL);
 
     if (status == CONNPOOL_OK) {
         hold(&lease);
-        for (uint64_t turns = below(&worker->random, 4); turns > 1; turns--) {
+        for (uint64_t turns = stress_below(&worker->random, 4); turns > 1; turns--) {
             sched_yield();
         }
         let_go(worker, &lease);
@@ -223,10 +183,10 @@ static void tell(void *argument, connpool_status status, const connpool_lease *l
     connpool_lease copy = *lease;
 
     if (!flight->is_under_way || !worker->may_tell) {
-        broken("a request is told that is over, or at the wrong time", flight->is_under_way);
+        stress_broken("a request is told that is over, or at the wrong time", flight->is_under_way);
     }
     if ((error == NULL) != (status == CONNPOOL_OK)) {
-        broken("status and error differ", status);
+        stress_broken("status and error differ", status);
     }
     flight->is_under_way = false;
     worker->under_way--;
@@ -236,7 +196,7 @@ static void tell(void *argument, connpool_status status, const connpool_lease *l
     (void)is_expected(worker, status);
     if (status == CONNPOOL_OK) {
         hold(&copy);
-        if (worker->releases_at_once || below(&worker->random, 2) == 0) {
+        if (worker->releases_at_once || stress_below(&worker->random, 2) == 0) {
             let_go(worker, &copy);
         } else {
             worker->leases[worker->held++] = copy;
@@ -252,7 +212,7 @@ static bool submit(struct worker *worker, struct flight *flight)
     flight->worker = worker;
     flight->is_under_way = true;
     worker->under_way++;
-    status = connpool_acquire_async(worker->reactor, worker->endpoints[below(&worker->random, NAMES)],
+    status = connpool_acquire_async(worker->reactor, worker->endpoints[stress_below(&worker->random, NAMES)],
                                     random_limit(worker), tell, flight, &flight->request, NULL);
     if (status != CONNPOOL_OK) {
         flight->is_under_way = false;
@@ -266,12 +226,12 @@ static void cancel(struct worker *worker, struct flight *flight)
     connpool_request copy = flight->request;
 
     if (connpool_request_cancel(&flight->request) != CONNPOOL_OK) {
-        broken("a cancel was too late", 0);
+        stress_broken("a cancel was too late", 0);
     }
     flight->is_under_way = false;
     worker->under_way--;
     if (connpool_request_cancel(&copy) != CONNPOOL_STALE) {
-        broken("a second cancel had an effect", 0);
+        stress_broken("a second cancel had an effect", 0);
     }
 }
 
@@ -279,7 +239,7 @@ static void dispatch(struct worker *worker)
 {
     worker->may_tell = true;
     if (connpool_reactor_dispatch(worker->reactor) != CONNPOOL_OK) {
-        broken("a dispatch was refused", 0);
+        stress_broken("a dispatch was refused", 0);
     }
     worker->may_tell = false;
 }
@@ -291,15 +251,15 @@ static void wait_and_dispatch(struct worker *worker)
 
     let_all_go(worker);
     if (poll(&polled, 1, 10000) != 1) {
-        broken("a reactor's descriptor stays silent", worker->under_way);
+        stress_broken("a reactor's descriptor stays silent", worker->under_way);
     }
     dispatch(worker);
 }
 
 static bool operate_in_reactor(struct worker *worker)
 {
-    struct flight *flight = &worker->flights[below(&worker->random, IN_FLIGHT)];
-    uint64_t dice = below(&worker->random, 100);
+    struct flight *flight = &worker->flights[stress_below(&worker->random, IN_FLIGHT)];
+    uint64_t dice = stress_below(&worker->random, 100);
 
     if (!flight->is_under_way && worker->under_way + worker->held < IN_FLIGHT) {
         return submit(worker, flight);
@@ -327,20 +287,20 @@ static void close_reactor(struct worker *worker)
     worker->reactor = NULL;
     worker->may_tell = true;
     if (connpool_reactor_close(reactor) != CONNPOOL_OK) {
-        broken("closing a reactor was refused", 0);
+        stress_broken("closing a reactor was refused", 0);
     }
     worker->may_tell = false;
     if (worker->under_way != 0) {
-        broken("requests are not told though their reactor is closed", worker->under_way);
+        stress_broken("requests are not told though their reactor is closed", worker->under_way);
     }
 }
 
 /* To the end of all requests, or at once; the reactor goes on for the resets and closes that it drives. */
 static void end_reactor(struct worker *worker)
 {
-    bool at_once = below(&worker->random, 2) == 0;
+    bool at_once = stress_below(&worker->random, 2) == 0;
 
-    while (!at_once && worker->under_way > 0 && atomic_load(&breaches) == 0) {
+    while (!at_once && worker->under_way > 0 && !stress_is_broken()) {
         wait_and_dispatch(worker);
     }
     let_all_go(worker);
@@ -358,10 +318,10 @@ static void *work(void *argument)
         worker->reactor = connpool_reactor_new(worker->fixture->context, NULL);
         goes_on = worker->reactor != NULL;
     }
-    while (goes_on && atomic_fetch_sub(&operations_left, 1) > 0 && atomic_load(&breaches) == 0) {
+    while (goes_on && atomic_fetch_sub(&operations_left, 1) > 0 && !stress_is_broken()) {
         goes_on = worker->has_reactor ? operate_in_reactor(worker) : operate_in_thread(worker);
         if (test_manager_most(NULL) > limits.total) {
-            broken("the pool held more than total_max_size", test_manager_most(NULL));
+            stress_broken("the pool held more than total_max_size", test_manager_most(NULL));
         }
     }
     if (worker->reactor != NULL) {
@@ -391,15 +351,15 @@ static void *tick(void *argument)
 
 static void open_round(struct pool_fixture *fixture, uint64_t *random)
 {
-    limits.max_size = 1 + (unsigned)below(random, 3);
-    limits.total = limits.max_size + (unsigned)below(random, 4);
-    fixture->real_clock = time_is_real = below(random, 2) == 0;
+    limits.max_size = 1 + (unsigned)stress_below(random, 3);
+    limits.total = limits.max_size + (unsigned)stress_below(random, 4);
+    fixture->real_clock = time_is_real = stress_below(random, 2) == 0;
     pool_fixture_open(fixture,
                       "'min_idle': 1, 'max_size': %u, 'total_max_size': %u, 'background_collector': %s, "
                       "'check_after': %s, 'idle_timeout': 0.02, 'max_lifetime': 0.5, 'lifetime_jitter': 0.5, "
                       "'endpoints': {'a': {'name': 'a'}}",
-                      limits.max_size, limits.total, below(random, 2) == 0 ? "true" : "false",
-                      below(random, 2) == 0 ? "0" : "0.01");
+                      limits.max_size, limits.total, stress_below(random, 2) == 0 ? "true" : "false",
+                      stress_below(random, 2) == 0 ? "0" : "0.01");
     atomic_store(&fixture->clock.is_manual, true);
     test_manager_record(false);
     test_manager_choose_by(choose);
@@ -412,11 +372,11 @@ static bool is_done(void *argument)
 
 static void start_workers(struct worker *workers, struct pool_fixture *fixture, uint64_t *random)
 {
-    uint64_t regime = below(random, 3);
+    uint64_t regime = stress_below(random, 3);
 
     for (int i = 0; i < WORKERS; i++) {
         workers[i] = (struct worker){.fixture = fixture,
-                                     .random = next_random(random) | 1,
+                                     .random = stress_random(random) | 1,
                                      .has_reactor = i >= THREADS,
                                      .may_time_out = regime == 2 || (regime == 1 && i == 0)};
         for (int k = 0; k < NAMES; k++) {
@@ -432,7 +392,7 @@ static void start_workers(struct worker *workers, struct pool_fixture *fixture, 
 static bool is_half_done(void *argument)
 {
     (void)argument;
-    return atomic_load(&operations_left) <= PER_CONTEXT / 2 || atomic_load(&breaches) != 0;
+    return atomic_load(&operations_left) <= PER_CONTEXT / 2 || stress_is_broken();
 }
 
 static bool is_nothing_under_way(void *argument)
@@ -463,7 +423,7 @@ static void run_round(uint64_t *random)
 
     open_round(&fixture, random);
     /* A replaced clock cannot be moved on when its context is closed. */
-    closes_under_load = fixture.real_clock && below(random, 2) == 0;
+    closes_under_load = fixture.real_clock && stress_below(random, 2) == 0;
     atomic_store(&operations_left, PER_CONTEXT);
     if (!fixture.real_clock) {
         assert_int_equal(pthread_create(&ticker.thread, NULL, tick, &ticker), 0);
@@ -472,7 +432,7 @@ static void run_round(uint64_t *random)
     if (closes_under_load) {
         await(is_half_done, NULL, "the load");
         atomic_store(&fixture.is_closing, true);
-        (void)connpool_close(fixture.context, (int)below(random, 3), NULL);
+        (void)connpool_close(fixture.context, (int)stress_below(random, 3), NULL);
         fixture.clock.context = NULL;
     }
     join_workers(workers);
@@ -482,9 +442,7 @@ static void run_round(uint64_t *random)
         atomic_store(&ticker.ends, true);
         assert_int_equal(pthread_join(ticker.thread, NULL), 0);
     }
-    if (atomic_load(&breaches) != 0) {
-        fail_msg("%s; seed %llu", breach, (unsigned long long)seed);
-    }
+    stress_assert_unbroken();
     if (closes_under_load) {
         pool_fixture_assert_nothing_left(&fixture);
     } else {
@@ -492,22 +450,12 @@ static void run_round(uint64_t *random)
     }
 }
 
-static int64_t setting(const char *name, int64_t otherwise)
-{
-    const char *text = getenv(name);
-
-    return text == NULL ? otherwise : atoll(text);
-}
-
 static void test_threads_and_reactors_share_a_pool_C2(void **state)
 {
-    int64_t left = setting("CONNPOOL_STRESS_OPERATIONS", DEFAULT_OPERATIONS);
-    uint64_t random;
+    int64_t left = stress_operations(OPERATIONS, SLOW_OPERATIONS);
+    uint64_t random = stress_seed();
 
     (void)state;
-    seed = (uint64_t)setting("CONNPOOL_STRESS_SEED", (int64_t)time(NULL));
-    print_message("seed %llu\n", (unsigned long long)seed);
-    random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     for (; left > 0; left -= PER_CONTEXT) {
         run_round(&random);
     }
@@ -526,12 +474,12 @@ static void submit_many(struct worker *worker)
     for (int i = 0; i < MANY; i++) {
         many[i] = (struct flight){.worker = worker};
         assert_true(submit(worker, &many[i]));
-        if (below(&worker->random, 100) == 0) {
+        if (stress_below(&worker->random, 100) == 0) {
             dispatch(worker);
         }
     }
     for (int i = 0; i < MANY; i++) {
-        if (many[i].is_under_way && below(&worker->random, 10) == 0) {
+        if (many[i].is_under_way && stress_below(&worker->random, 10) == 0) {
             cancel(worker, &many[i]);
         }
     }
@@ -553,15 +501,13 @@ static void test_ten_thousand_in_flight_over_a_hundred_connections(void **state)
         assert_int_equal(connpool_endpoint_get(fixture.pool, names[k], &worker.endpoints[k], NULL), CONNPOOL_OK);
     }
     submit_many(&worker);
-    while (worker.under_way > 0 && atomic_load(&breaches) == 0) {
+    while (worker.under_way > 0 && !stress_is_broken()) {
         wait_and_dispatch(&worker);
     }
     submit_many(&worker);
     dispatch(&worker);
     close_reactor(&worker);
-    if (atomic_load(&breaches) != 0) {
-        fail_msg("%s", breach);
-    }
+    stress_assert_unbroken();
     assert_int_equal(pool_numbers(&fixture).waiters, 0);
     assert_true(test_manager_most(NULL) <= CONNECTIONS);
     for (int k = 0; k < NAMES; k++) {

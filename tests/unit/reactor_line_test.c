@@ -36,10 +36,32 @@ static void stand(struct bench *bench, struct reactor_client *client, const char
     assert_int_equal(client->told, 0);
 }
 
+/* Begin with a request in line. */
+static void begin_with(struct bench *bench, const char *keys, struct reactor_client *client, const char *endpoint)
+{
+    begin(bench, keys);
+    stand(bench, client, endpoint);
+}
+
+/* The request is served at last, with a connection of this number. */
+static void end_with(struct bench *bench, struct reactor_client *client, uint32_t number)
+{
+    reactor_run(bench->reactor);
+    reactor_give(client, number);
+    end(bench);
+}
+
 /* The waiters have been patient enough: what is freed is granted. */
 static void be_patient(struct bench *bench)
 {
     virtual_clock_advance(&bench->fixture.clock, MILLISECONDS(2));
+}
+
+/* The connection is freed for one who has been patient. */
+static void grant(struct bench *bench)
+{
+    be_patient(bench);
+    pool_give(&bench->lease);
 }
 
 static void test_a_grant_beats_the_deadline(void **state)
@@ -51,8 +73,7 @@ static void test_a_grant_beats_the_deadline(void **state)
     begin(&bench, "'max_size': 1");
     reactor_submit(bench.reactor, &client, &bench.fixture, "x", 100);
     reactor_run(bench.reactor);
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    grant(&bench);
     reactor_run_after(bench.reactor, &bench.fixture, MILLISECONDS(200));
     reactor_give(&client, 1);
     end(&bench);
@@ -65,10 +86,8 @@ static void test_a_fresh_grant_stays_with_its_request(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    begin_with(&bench, "'max_size': 1", &client, "x");
+    grant(&bench);
     virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(1));
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
     assert_false(thread.is_done);
@@ -86,10 +105,8 @@ static void test_a_newcomer_takes_an_old_grant_back(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    begin_with(&bench, "'max_size': 1", &client, "x");
+    grant(&bench);
     virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(1) + 1);
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
     stepped_acquire_run(&thread, 1);
@@ -98,9 +115,7 @@ static void test_a_newcomer_takes_an_old_grant_back(void **state)
     assert_int_equal(client.told, 0);
     assert_int_equal(pool_numbers(&bench.fixture).waiters, 1);
     stepped_acquire_give(&thread, 1);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 /* The thread sleeps already when the grant is made, and nobody comes after it. */
@@ -111,8 +126,7 @@ static void test_a_thread_behind_an_undelivered_grant_wakes(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
+    begin_with(&bench, "'max_size': 1", &client, "x");
     stepped_acquire_start(&thread, &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     be_patient(&bench);
     stepped_acquire_run(&thread, 1);
@@ -123,9 +137,7 @@ static void test_a_thread_behind_an_undelivered_grant_wakes(void **state)
     assert_false(thread.is_done);
     stepped_acquire_run_after(&thread, 1, 1);
     stepped_acquire_give(&thread, 1);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 /* The first in line was woken for what is idle, and does not come. */
@@ -136,17 +148,14 @@ static void test_a_thread_behind_a_woken_request_wakes(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
+    begin_with(&bench, "'max_size': 1", &client, "x");
     stepped_acquire_start(&thread, &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     pool_give(&bench.lease);
     assert_int_equal(pool_numbers(&bench.fixture).idle_base, 1);
     stepped_acquire_run(&thread, 1);
     stepped_acquire_run_after(&thread, 1, MILLISECONDS(1) + 1);
     stepped_acquire_give(&thread, 1);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 /* Who keeps watch came last: what there is is for those before it. */
@@ -157,8 +166,7 @@ static void test_the_watch_overtakes_nobody(void **state)
     struct stepped_acquire threads[3];
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
+    begin_with(&bench, "'max_size': 1", &client, "x");
     for (int i = 0; i < 3; i++) {
         stepped_acquire_start(&threads[i], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     }
@@ -174,9 +182,7 @@ static void test_the_watch_overtakes_nobody(void **state)
         stepped_acquire_give(&threads[i], 1);
         stepped_acquire_run(threads, 3);
     }
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 /* The thread cannot use what is granted, but wakes who can: a slot of its own endpoint is not what is missing. */
@@ -203,9 +209,7 @@ static void test_a_thread_of_another_endpoint_is_the_watch(void **state)
     pool_give(&other);
     stepped_acquire_run(threads, 2);
     stepped_acquire_give(&threads[1], 2);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 static void test_a_granted_slot_is_taken_back(void **state)
@@ -215,17 +219,14 @@ static void test_a_granted_slot_is_taken_back(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
+    begin_with(&bench, "'max_size': 1", &client, "x");
     be_patient(&bench);
     assert_int_equal(connpool_discard(&bench.lease), CONNPOOL_OK);
     virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(2));
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
     stepped_acquire_run(&thread, 1);
     stepped_acquire_give(&thread, 2);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 2);
-    end(&bench);
+    end_with(&bench, &client, 2);
 }
 
 /* The victim is closed as any other, and its slot is free then. */
@@ -236,10 +237,8 @@ static void test_a_granted_victim_is_taken_back(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1, 'total_max_size': 1");
-    stand(&bench, &client, "y");
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    begin_with(&bench, "'max_size': 1, 'total_max_size': 1", &client, "y");
+    grant(&bench);
     assert_int_equal(pool_numbers(&bench.fixture).closing, 1);
     virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(2));
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
@@ -259,18 +258,14 @@ static void test_a_granted_connection_over_its_age_is_not_used(void **state)
     struct stepped_acquire thread;
 
     (void)state;
-    begin(&bench, "'max_size': 1, 'max_lifetime': 10, 'idle_timeout': 10");
-    stand(&bench, &client, "x");
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    begin_with(&bench, "'max_size': 1, 'max_lifetime': 10, 'idle_timeout': 10", &client, "x");
+    grant(&bench);
     virtual_clock_advance(&bench.fixture.clock, SECONDS(11));
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
     stepped_acquire_run(&thread, 1);
     stepped_acquire_give(&thread, 2);
     assert_int_equal(pool_numbers(&bench.fixture).ended[CONNPOOL_REASON_LIFETIME], 1);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 2);
-    end(&bench);
+    end_with(&bench, &client, 2);
 }
 
 /* All of a reactor that does not come leave the line at once; when it comes, they have their places again. */
@@ -290,8 +285,7 @@ static void test_its_requests_return_to_their_places(void **state)
     }
     stepped_acquire_start(&threads[0], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     stepped_acquire_start(&threads[1], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    grant(&bench);
     stepped_acquire_run(threads, 2);
     stepped_acquire_run_after(threads, 2, MILLISECONDS(2));
     stepped_acquire_assert(&threads[0], CONNPOOL_OK);
@@ -324,8 +318,7 @@ static void test_its_descriptor_is_readable_after_it_was_passed_over(void **stat
     begin(&bench, "'max_size': 1");
     stand(&bench, &clients[0], "x");
     stand(&bench, &clients[1], "x");
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    grant(&bench);
     virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(2));
     stepped_acquire_start(&thread, &bench.fixture, "x", 1000);
     stepped_acquire_run(&thread, 1);
@@ -366,8 +359,7 @@ static void test_its_descriptor_is_readable_after_it_was_passed_over_in_a_dispat
     for (int i = 0; i < 3; i++) {
         stand(&bench, &clients[i], "x");
     }
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    grant(&bench);
     pool_give(&other);
     reactor_turn(bench.reactor);
     assert_true(reactor_is_readable(bench.reactor));
@@ -441,12 +433,10 @@ static void test_the_watch_is_handed_on(void **state)
     struct stepped_acquire threads[2];
 
     (void)state;
-    begin(&bench, "'max_size': 1");
-    stand(&bench, &client, "x");
+    begin_with(&bench, "'max_size': 1", &client, "x");
     stepped_acquire_start(&threads[0], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
     stepped_acquire_start(&threads[1], &bench.fixture, "x", 3);
-    be_patient(&bench);
-    pool_give(&bench.lease);
+    grant(&bench);
     stepped_acquire_run(threads, 2);
     /* The last is the watch, and its time is up before the grant is old. */
     threads[1].acquire.deadline = virtual_clock_now(&bench.fixture.clock) + MILLISECONDS(1);
@@ -455,9 +445,7 @@ static void test_the_watch_is_handed_on(void **state)
     stepped_acquire_assert(&threads[1], CONNPOOL_TIMED_OUT);
     stepped_acquire_run_after(threads, 2, 1);
     stepped_acquire_give(&threads[0], 1);
-    reactor_run(bench.reactor);
-    reactor_give(&client, 1);
-    end(&bench);
+    end_with(&bench, &client, 1);
 }
 
 int main(void)
