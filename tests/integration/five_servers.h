@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* five_servers: a real server for each manager of the product, for tests that hold all of them to the same. */
+#ifndef FIVE_SERVERS_H
+#define FIVE_SERVERS_H
+
+#include <connpool/connpool.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "server_proxy.h"
+
+enum five_manager { FIVE_TCP, FIVE_UNIX, FIVE_TLS, FIVE_POSTGRES, FIVE_SSH, FIVE_COUNT };
+extern const char *const five_names[FIVE_COUNT];
+
+/* Setup and teardown of a group: all servers. Redis serves tcp and unix. */
+int five_servers_begin(void **state);
+int five_servers_end(void **state);
+
+/*
+ * Open a context with one pool of that manager, without a collector, whose endpoint "good" is the server; and where it
+ * is not empty "bad", which is elsewhere: as five_servers_at says. keys: further members of the pool, each after a
+ * comma.
+ */
+connpool *five_servers_open(enum five_manager manager, const char *bad, const char *keys);
+/* The options that lead a connection to another place than the server, where it would accept whoever it finds there for
+ * it: a host and a port; of the manager unix a path only, which is the host. */
+void five_servers_at(enum five_manager manager, const char *host, unsigned port, char *options, size_t size);
+/* Start a proxy in front of the server. */
+void five_servers_proxy(enum five_manager manager, struct server_proxy *proxy);
+
+/* Whether what the lease lends does not wait. */
+bool five_servers_is_nonblocking(enum five_manager manager, const connpool_lease *lease);
+/* Ask the server something and read its answer, over a handle that waits. */
+void five_servers_ask(enum five_manager manager, const connpool_lease *lease);
+
+#endif
