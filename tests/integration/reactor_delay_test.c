@@ -8,8 +8,9 @@
  * from the thread's own clock; the time on the wall is the machine's. Some of either is the machine's, too: a lock of
  * another thread, an interrupt. What a step does itself it does each time; so the least of several rounds counts.
  *
- * Not counted among the millisecond are the library's computations for a server that answers: the exchange of keys in
- * TLS and SSH, the proof of a password in PostgreSQL (SCRAM). The trickle ends before those.
+ * What a library computes for a server that answers is not meant: of a whole login the longest step took 0.1 ms for a
+ * socket, 0.7 ms for the exchange of keys in TLS and in SSH, 3.2 ms for the proof of a password in PostgreSQL (SCRAM),
+ * on the platform of the failures' list. The good connections are open before, and the trickle ends before those.
  */
 #include <setjmp.h>
 #include <stdarg.h>
