@@ -27,9 +27,37 @@ enum cp_course cp_acquire_stand(const struct cp_acquire *acquire, struct connpoo
     return CP_STAND;
 }
 
+/* Once the context closes nobody wants the connection any more. */
+static void leave(struct connpool_connection **place)
+{
+    struct connpool_connection *connection = *place;
+
+    *place = NULL;
+    if (connection != NULL &&
+        (atomic_load(&connection->pool->context->is_closing) || !cp_carry_elsewhere(connection))) {
+        cp_verdict_abandoned(connection);
+    }
+}
+
+void cp_acquire_leave_connection(struct cp_acquire *acquire)
+{
+    leave(&acquire->connection);
+}
+
+void cp_acquire_leave_open(struct cp_acquire *acquire)
+{
+    leave(&acquire->opening);
+}
+
+enum cp_course cp_acquire_resume(struct cp_acquire *acquire)
+{
+    return cp_acquire_go_on(acquire, acquire->opening != NULL ? CP_ACQUIRE_OPEN : CP_ACQUIRE_SEARCH);
+}
+
 enum cp_course cp_acquire_end(struct cp_acquire *acquire, connpool_status status)
 {
     acquire->connection = NULL;
+    cp_acquire_leave_open(acquire);
     cp_acquire_busy_leave(acquire);
     cp_acquire_put_back_skipped(acquire);
     acquire->status = status;
@@ -52,7 +80,7 @@ enum cp_course cp_acquire_skip(struct cp_acquire *acquire)
 {
     TAILQ_INSERT_TAIL(&acquire->skipped, acquire->connection, link);
     acquire->connection = NULL;
-    return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+    return cp_acquire_resume(acquire);
 }
 
 void cp_acquire_put_back_skipped(struct cp_acquire *acquire)
@@ -119,35 +147,13 @@ static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
     return course == CP_END ? CONNPOOL_STEP_DONE : CONNPOOL_STEP_AGAIN;
 }
 
-/* Out of line; what was granted meanwhile is ours to give back. */
-static void leave_line(struct cp_acquire *acquire)
-{
-    struct cp_waiter *waiter = &acquire->waiter;
-    struct cp_wakes wakes = {.count = 0};
-
-    cp_lock_take(&acquire->pool->lock);
-    cp_lane_answer(acquire->pool, waiter);
-    if (cp_line_is_standing(waiter)) {
-        cp_line_leave(acquire->pool, waiter, &wakes);
-    } else if (waiter->state == CP_WAITER_GRANTED) {
-        waiter->state = CP_WAITER_OUT;
-        acquire->connection = waiter->connection;
-        acquire->victim = waiter->victim;
-        acquire->reserved = waiter->connection == NULL ? waiter->endpoint : NULL;
-        acquire->phase = CP_ACQUIRE_LOCAL;
-    }
-    cp_lock_give(&acquire->pool->lock);
-    acquire->is_in_line = false;
-    cp_wakes_fire(&wakes);
-}
-
 static void abandon(struct cp_operation *operation)
 {
     struct cp_acquire *acquire = acquire_of(operation);
-    struct connpool_connection *connection;
 
+    cp_acquire_leave_connection(acquire);
     if (acquire->is_in_line) {
-        leave_line(acquire);
+        cp_acquire_leave_line(acquire);
     }
     if (acquire->victim != NULL) {
         cp_dispose_cut_keep_slot(acquire->victim);
@@ -156,13 +162,8 @@ static void abandon(struct cp_operation *operation)
     if (acquire->reserved != NULL) {
         cp_acquire_give_slot_back(acquire);
     }
-    connection = acquire->connection;
-    acquire->connection = NULL;
-    if (connection != NULL && acquire->phase == CP_ACQUIRE_LOCAL) {
-        cp_release_put_back(connection);
-    } else if (connection != NULL &&
-               (atomic_load(&acquire->pool->context->is_closing) || !cp_carry_elsewhere(connection))) {
-        cp_verdict_abandoned(connection);
+    if (acquire->connection != NULL) {
+        cp_release_put_back(acquire->connection); /* it was granted just now */
     }
     (void)cp_acquire_end(acquire,
                          cp_error_set(&acquire->error, CONNPOOL_NO_MEMORY, CONNPOOL_ERROR_RESOURCE_LOCAL,

@@ -11,6 +11,10 @@
  *   PREPARE the last step before the hand-out
  *
  * A connection that turns out dead leads back to SEARCH, with the same place in line and the same deadline.
+ *
+ * While it opens, an acquire stands in line as an opener where somebody else could drive its open on (line.h): an idle
+ * connection that comes sooner goes through LOCAL and so on; where it is of no use the open is gone on with. Whoever
+ * ends, or has to sleep on another connection, leaves the open to be carried on (carry.h): it feeds the pool.
  */
 #ifndef CP_ACQUIRE_H
 #define CP_ACQUIRE_H
@@ -40,7 +44,8 @@ struct cp_acquire {
     int64_t timeout;   /* as it was given, for the message */
     uint32_t flags;    /* CONNPOOL_WAIT_FOR_LOOP */
     enum cp_acquire_phase phase;
-    struct connpool_connection *connection;
+    struct connpool_connection *connection; /* in hand; not the one that opens */
+    struct connpool_connection *opening;    /* its open is under way, this acquire drives it */
     uint32_t needs;
     bool is_new; /* this acquire opened the connection */
     struct connpool_connection *victim;

@@ -43,10 +43,28 @@ static inline bool cp_acquire_is_late(const struct cp_acquire *acquire, const st
     return acquire->deadline <= wait->now;
 }
 
+/* Back from a connection that was of no use: to the open that is under way, or to the search. */
+enum cp_course cp_acquire_resume(struct cp_acquire *acquire);
+
+/* Look for a connection or a slot with a place in line, or sleep there. An opener: its open has just answered AGAIN,
+ * with this wait. */
+enum cp_course cp_acquire_seek(struct cp_acquire *acquire, struct connpool_wait *wait);
+/* Out of line; what was granted meanwhile is in hand. */
+void cp_acquire_leave_line(struct cp_acquire *acquire);
+/* Take an idle connection as a newcomer does. What is in hand then is gone on with by cp_acquire_use_idle. */
+bool cp_acquire_take_idle(struct cp_acquire *acquire, int64_t now);
+enum cp_course cp_acquire_use_idle(struct cp_acquire *acquire);
+
+/* The operation that is under way, of the connection in hand or the one that opens, goes on without this acquire: where
+ * somebody can drive it, and the connection feeds the pool; else it ends, without a verdict. Nothing where there is
+ * none. */
+void cp_acquire_leave_connection(struct cp_acquire *acquire);
+void cp_acquire_leave_open(struct cp_acquire *acquire);
+
 /* The wait that a phase answered, to end by the deadline too. */
 enum cp_course cp_acquire_stand(const struct cp_acquire *acquire, struct connpool_wait *wait);
 
-/* The ends. What was looked at and not used is idle again; the error is set for the first two, by the caller for the
+/* The ends. What was looked at and not used is idle again, an open is left; the error is set for the first two, by the caller for the
  * third. */
 enum cp_course cp_acquire_end_with_time(struct cp_acquire *acquire);
 enum cp_course cp_acquire_end_closed(struct cp_acquire *acquire);

@@ -10,45 +10,39 @@
 #include "dispose.h"
 #include "error.h"
 #include "local_check.h"
+#include "release.h"
 #include "run.h"
 #include "verdict.h"
 
 static enum cp_course start(struct cp_acquire *acquire, enum cp_acquire_phase phase, enum cp_kind kind,
                             const struct connpool_wait *wait)
 {
-    cp_run_start(acquire->connection, kind, wait->now);
+    cp_run_start(phase == CP_ACQUIRE_OPEN ? acquire->opening : acquire->connection, kind, wait->now);
     return cp_acquire_go_on(acquire, phase);
 }
 
 /* ---- A connection's own operation that is not done ---- */
 
-/* The caller's time is up: the operation goes on without us where somebody can drive it, and the connection feeds the
- * pool; else it ends, without a verdict. */
+/* The caller's time is up. */
 static enum cp_course leave(struct cp_acquire *acquire)
 {
-    struct connpool_connection *connection = acquire->connection;
-
-    acquire->connection = NULL;
     cp_acquire_error_timed_out(acquire);
-    if (!cp_carry_elsewhere(connection)) {
-        cp_verdict_abandoned(connection);
-    }
+    cp_acquire_leave_connection(acquire);
     return cp_acquire_end(acquire, CONNPOOL_TIMED_OUT);
 }
 
-/* The context closes: nobody wants the connection any more. */
 static enum cp_course leave_closed(struct cp_acquire *acquire)
 {
-    struct connpool_connection *connection = acquire->connection;
-
-    acquire->connection = NULL;
-    cp_verdict_abandoned(connection);
+    cp_acquire_leave_connection(acquire);
     return cp_acquire_end_closed(acquire);
 }
 
 /* Sleep on the operation, or leave it. */
 static enum cp_course stand_by(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
+    if (acquire->connection != NULL) {
+        cp_acquire_leave_open(acquire);
+    }
     if (cp_acquire_is_late(acquire, wait)) {
         return leave(acquire);
     }
@@ -72,7 +66,7 @@ enum cp_course cp_acquire_dead(struct cp_acquire *acquire)
 
     acquire->connection = NULL;
     cp_verdict_dead(connection);
-    return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+    return cp_acquire_resume(acquire);
 }
 
 enum cp_course cp_acquire_alive(struct cp_acquire *acquire, const struct connpool_wait *wait)
@@ -153,21 +147,21 @@ static bool is_held_down(struct cp_acquire *acquire, int64_t now)
 static enum cp_course begin_open(struct cp_acquire *acquire, const struct connpool_wait *wait)
 {
     struct connpool_endpoint *endpoint = acquire->reserved;
+    struct connpool_connection *opening = cp_connection_new(endpoint);
 
-    acquire->connection = cp_connection_new(endpoint);
-    if (acquire->connection == NULL) {
+    if (opening == NULL) {
         cp_acquire_give_slot_back(acquire);
         return atomic_load(&acquire->pool->context->is_closing)
                    ? cp_acquire_end_closed(acquire)
                    : cp_acquire_end(acquire, cp_error_no_memory(&acquire->error, acquire->pool->name));
     }
     acquire->reserved = NULL;
-    acquire->is_new = true;
+    acquire->opening = opening;
     cp_lock_take(&endpoint->lock);
-    cp_connection_set_state(acquire->connection, CP_OPENING);
+    cp_connection_set_state(opening, CP_OPENING);
     cp_lock_give(&endpoint->lock);
     if (acquire->pool->is_observed) {
-        acquire->connection->opened_at = cp_clock_precise(&acquire->pool->context->clock);
+        opening->opened_at = cp_clock_precise(&acquire->pool->context->clock);
     }
     return start(acquire, CP_ACQUIRE_OPEN, CP_OPEN, wait);
 }
@@ -193,31 +187,51 @@ enum cp_course cp_acquire_evict(struct cp_acquire *acquire, struct connpool_wait
     return begin_open(acquire, wait);
 }
 
-static enum cp_course open_failed(struct cp_acquire *acquire)
+/* The open, or the first prepare, of a new connection failed. An opener is served all the same by what came for it
+ * meanwhile, which is in hand. */
+static enum cp_course open_failed(struct cp_acquire *acquire, struct connpool_connection *connection)
 {
-    struct connpool_connection *connection = acquire->connection;
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    bool may_wait;
 
-    acquire->connection = NULL;
     cp_acquire_error_failed(acquire, connection);
-    if (cp_verdict_open_failed(connection)) {
-        return cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
+    may_wait = cp_verdict_open_failed(connection);
+    if (acquire->connection == NULL) {
+        return may_wait ? cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH) : fail_at(acquire, endpoint);
     }
-    return fail_at(acquire, endpoint);
+    if (!may_wait) {
+        cp_acquire_exclude(acquire, endpoint);
+    }
+    return cp_acquire_use_idle(acquire);
+}
+
+static enum cp_course opened(struct cp_acquire *acquire, struct connpool_connection *connection,
+                             const struct connpool_wait *wait)
+{
+    if (acquire->connection != NULL) {
+        cp_release_put_back(acquire->connection); /* granted meanwhile */
+    }
+    acquire->connection = connection;
+    acquire->is_new = true;
+    cp_verdict_opened(connection);
+    return start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
 }
 
 enum cp_course cp_acquire_open(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
-    int32_t result = cp_run_step(acquire->connection, wait, &acquire->operation);
+    struct connpool_connection *opening = acquire->opening;
+    int32_t result = cp_run_step(opening, wait, &acquire->operation);
 
     if (result == CONNPOOL_STEP_AGAIN) {
-        return stand_by(acquire, wait);
+        wait->ready = 0; /* it was told; should it be stepped again at once, nothing is new */
+        return cp_carry_is_there(acquire->pool) ? cp_acquire_seek(acquire, wait) : stand_by(acquire, wait);
     }
-    if (result < 0) {
-        return open_failed(acquire);
+    acquire->opening = NULL;
+    if (acquire->is_in_line) {
+        cp_acquire_leave_line(acquire);
+        (void)(result < 0 && acquire->connection == NULL && cp_acquire_take_idle(acquire, wait->now));
     }
-    cp_verdict_opened(acquire->connection);
-    return start(acquire, CP_ACQUIRE_PREPARE, CP_PREPARE, wait);
+    return result < 0 ? open_failed(acquire, opening) : opened(acquire, opening, wait);
 }
 
 /* ---- PREPARE ---- */
@@ -246,6 +260,7 @@ static enum cp_course hand_out(struct cp_acquire *acquire)
 
 enum cp_course cp_acquire_prepare(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
+    struct connpool_connection *connection;
     int32_t result;
 
     wait->flags = acquire->flags;
@@ -257,5 +272,10 @@ enum cp_course cp_acquire_prepare(struct cp_acquire *acquire, struct connpool_wa
     if (result == CONNPOOL_STEP_DONE) {
         return hand_out(acquire);
     }
-    return acquire->is_new ? open_failed(acquire) : cp_acquire_dead(acquire);
+    if (!acquire->is_new) {
+        return cp_acquire_dead(acquire);
+    }
+    connection = acquire->connection;
+    acquire->connection = NULL;
+    return open_failed(acquire, connection);
 }

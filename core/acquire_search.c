@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * acquire_search: the phase SEARCH: an idle connection; else a slot; else a place in line, and another look before the
- * sleep. Where only busy connections were seen, they are looked after meanwhile.
+ * sleep. Where only busy connections were seen, they are looked after meanwhile. An opener, in the phase OPEN, looks
+ * and stands in line in the same way, but for a slot.
  */
 #include "acquire_busy.h"
 #include "acquire_error.h"
@@ -26,7 +27,7 @@ enum finding {
 };
 
 /* An idle connection of one of the endpoints, leased if it needs nothing. */
-static bool take_idle(struct cp_acquire *acquire, int64_t now, struct cp_connection_list *doomed)
+static bool look_for_idle(struct cp_acquire *acquire, int64_t now, struct cp_connection_list *doomed)
 {
     for (size_t i = 0; i < acquire->count && acquire->connection == NULL; i++) {
         if (!cp_acquire_is_excluded(acquire, i)) {
@@ -37,7 +38,16 @@ static bool take_idle(struct cp_acquire *acquire, int64_t now, struct cp_connect
     return acquire->connection != NULL;
 }
 
-static enum cp_course go_on_with_idle(struct cp_acquire *acquire)
+bool cp_acquire_take_idle(struct cp_acquire *acquire, int64_t now)
+{
+    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
+    bool is_found = look_for_idle(acquire, now, &doomed);
+
+    cp_verdict_doomed(&doomed);
+    return is_found;
+}
+
+enum cp_course cp_acquire_use_idle(struct cp_acquire *acquire)
 {
     acquire->is_new = false;
     return acquire->needs == 0 ? cp_acquire_end(acquire, CONNPOOL_OK) : cp_acquire_go_on(acquire, CP_ACQUIRE_LOCAL);
@@ -46,6 +56,9 @@ static enum cp_course go_on_with_idle(struct cp_acquire *acquire)
 /* A slot of one of the endpoints; the earliest time at which a full peer may be asked again goes to *at. */
 static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *at)
 {
+    if (acquire->opening != NULL) {
+        return FOUND_NOTHING;
+    }
     for (size_t i = 0; i < acquire->count; i++) {
         struct connpool_endpoint *endpoint = acquire->endpoints[i];
 
@@ -65,11 +78,11 @@ static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *
     return cp_acquire_is_all_excluded(acquire) ? FOUND_HELD : FOUND_NOTHING;
 }
 
-/* Whether every line is full for one more. Who returns to its place, or has a busy connection to look after, is not one
- * more. */
+/* Whether every line is full for one more. Who returns to its place, opens, or has a busy connection to look after, is
+ * not one more. */
 static bool is_overloaded(const struct cp_acquire *acquire)
 {
-    if (acquire->waiter.sequence != 0 || !TAILQ_EMPTY(&acquire->skipped)) {
+    if (acquire->waiter.sequence != 0 || acquire->opening != NULL || !TAILQ_EMPTY(&acquire->skipped)) {
         return false;
     }
     for (size_t i = 0; i < acquire->count; i++) {
@@ -98,6 +111,7 @@ static void enter_line(struct cp_acquire *acquire)
 {
     struct cp_waiter *waiter = &acquire->waiter;
 
+    waiter->is_opener = acquire->opening != NULL;
     waiter->count = 0;
     for (size_t i = 0; i < acquire->count; i++) {
         if (!cp_acquire_is_excluded(acquire, i) && !has_place(waiter, acquire->endpoints[i])) {
@@ -107,13 +121,13 @@ static void enter_line(struct cp_acquire *acquire)
     cp_line_enter(acquire->pool, waiter);
 }
 
-/* The watch of its lane (lane.h) that nobody woke: what there is is for those that were woken. */
-static bool is_only_watching(const struct cp_acquire *acquire, int64_t now)
+/* The watch of its lane (lane.h), or an opener, that nobody woke: what there is is for those that were woken. */
+static bool is_asleep(const struct cp_acquire *acquire, int64_t now)
 {
     const struct cp_waiter *waiter = &acquire->waiter;
 
-    return waiter->state == CP_WAITER_WAITING && waiter->lane->watch == waiter && !waiter->is_timed &&
-           acquire->deadline > now;
+    return waiter->state == CP_WAITER_WAITING && (waiter->is_opener || waiter->lane->watch == waiter) &&
+           !waiter->is_timed && acquire->deadline > now;
 }
 
 static enum finding watch(struct cp_acquire *acquire, int64_t *at, struct cp_connection_list *doomed,
@@ -130,7 +144,7 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
 {
     struct cp_waiter *waiter = &acquire->waiter;
     uint64_t excluded = acquire->excluded;
-    enum finding finding = take_idle(acquire, now, doomed) ? FOUND_IDLE : find_slot(acquire, now, at);
+    enum finding finding = look_for_idle(acquire, now, doomed) ? FOUND_IDLE : find_slot(acquire, now, at);
 
     if (finding == FOUND_NOTHING && acquire->deadline > now) {
         if (acquire->excluded != excluded) {
@@ -148,11 +162,12 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
     return finding;
 }
 
-/* Take over what the waiter was given. The pool's lock is held. */
+/* Take over what the waiter was given; a connection was released just now. The pool's lock is held. */
 static enum finding accept_grant(struct cp_acquire *acquire)
 {
     struct cp_waiter *waiter = &acquire->waiter;
 
+    acquire->needs = (acquire->pool->needs & ~CP_NEEDS_CHECK) | CP_NEEDS_PREPARE;
     waiter->state = CP_WAITER_OUT;
     acquire->is_in_line = false;
     acquire->connection = waiter->connection;
@@ -181,7 +196,7 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
         acquire->is_in_line = false;
         return FOUND_CLOSED;
     }
-    if (is_only_watching(acquire, now)) {
+    if (is_asleep(acquire, now)) {
         return watch(acquire, at, doomed, wakes);
     }
     if (waiter->state == CP_WAITER_OUT) {
@@ -192,6 +207,23 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
         enter_line(acquire);
     }
     return look_in_line(acquire, now, at, doomed, wakes);
+}
+
+void cp_acquire_leave_line(struct cp_acquire *acquire)
+{
+    struct cp_waiter *waiter = &acquire->waiter;
+    struct cp_wakes wakes = {.count = 0};
+
+    cp_lock_take(&acquire->pool->lock);
+    cp_lane_answer(acquire->pool, waiter);
+    if (waiter->state == CP_WAITER_GRANTED) {
+        (void)accept_grant(acquire);
+    } else if (cp_line_is_standing(waiter)) {
+        cp_line_leave(acquire->pool, waiter, &wakes);
+    }
+    acquire->is_in_line = false;
+    cp_lock_give(&acquire->pool->lock);
+    cp_wakes_fire(&wakes);
 }
 
 /* A busy connection is free again: it is taken, unless something was granted before. */
@@ -228,14 +260,12 @@ static void end_dead(struct cp_acquire *acquire, struct connpool_connection *con
     cp_verdict_dead(connection);
 }
 
-/* The busy connections that were put aside: one step of idle for the first, which says what to wait for, a look at the
- * others. STAND: none is of use yet. */
-static enum cp_course look_after_busy(struct cp_acquire *acquire, struct connpool_wait *wait)
+/* A look at the busy connections that were put aside, all but the one that is waited for. STAND: none is of use yet. */
+static enum cp_course look_at_busy(struct cp_acquire *acquire, const struct connpool_wait *wait,
+                                   const struct connpool_connection *first)
 {
-    struct connpool_connection *first = TAILQ_FIRST(&acquire->skipped);
     struct connpool_connection *other;
     struct connpool_connection *next;
-    int32_t result;
 
     TAILQ_FOREACH_SAFE (other, &acquire->skipped, link, next) {
         enum cp_local_check found = other == first ? CP_LOCAL_BUSY : cp_local_check(other, wait->now);
@@ -246,6 +276,30 @@ static enum cp_course look_after_busy(struct cp_acquire *acquire, struct connpoo
         if (found == CP_LOCAL_DEAD) {
             end_dead(acquire, other);
         }
+    }
+    return CP_STAND;
+}
+
+/* The wait is for the open: busy connections are only looked at. */
+static enum cp_course look_while_opening(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    enum cp_course course = look_at_busy(acquire, wait, NULL);
+
+    if (course == CP_STAND && !TAILQ_EMPTY(&acquire->skipped)) {
+        wait->at = cp_time_earlier(wait->at, cp_time_add(wait->now, LOOK_AT_BUSY));
+    }
+    return course;
+}
+
+/* One step of idle for the first of the busy connections, which says what to wait for, a look at the others. */
+static enum cp_course look_after_busy(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    struct connpool_connection *first = TAILQ_FIRST(&acquire->skipped);
+    enum cp_course course = look_at_busy(acquire, wait, first);
+    int32_t result;
+
+    if (course != CP_STAND) {
+        return course;
     }
     result = cp_run_step(first, wait, &acquire->operation);
     if (result < 0) {
@@ -261,6 +315,19 @@ static enum cp_course look_after_busy(struct cp_acquire *acquire, struct connpoo
     return CP_STAND;
 }
 
+/* What else the sleep in line is for: the open, or a busy connection. */
+static enum cp_course look_aside(struct cp_acquire *acquire, struct connpool_wait *wait)
+{
+    if (acquire->opening != NULL) {
+        return look_while_opening(acquire, wait);
+    }
+    if (!TAILQ_EMPTY(&acquire->skipped)) {
+        return look_after_busy(acquire, wait);
+    }
+    cp_wait_init(wait, wait->now, 0, 0);
+    return CP_STAND;
+}
+
 /* Nothing to be had now. */
 static enum cp_course sleep_in_line(struct cp_acquire *acquire, struct connpool_wait *wait, int64_t at)
 {
@@ -269,15 +336,11 @@ static enum cp_course sleep_in_line(struct cp_acquire *acquire, struct connpool_
     if (cp_acquire_is_late(acquire, wait)) {
         return cp_acquire_end_with_time(acquire);
     }
-    if (TAILQ_EMPTY(&acquire->skipped)) {
-        cp_wait_init(wait, wait->now, 0, 0);
-    } else {
-        course = look_after_busy(acquire, wait);
-        if (course != CP_STAND) {
-            return course;
-        }
+    course = look_aside(acquire, wait);
+    if (course != CP_STAND) {
+        return course;
     }
-    acquire->has_waited = true;
+    acquire->has_waited = acquire->has_waited || acquire->opening == NULL;
     wait->flags |= CONNPOOL_WAIT_WAKE;
     wait->at = cp_time_earlier(wait->at, at);
     return cp_acquire_stand(acquire, wait);
@@ -285,15 +348,10 @@ static enum cp_course sleep_in_line(struct cp_acquire *acquire, struct connpool_
 
 static enum cp_course go_on_with_grant(struct cp_acquire *acquire)
 {
-    if (acquire->connection == NULL) {
-        return cp_acquire_go_on(acquire, CP_ACQUIRE_EVICT);
-    }
-    acquire->is_new = false;
-    acquire->needs = acquire->pool->needs & ~CP_NEEDS_CHECK;
-    return cp_acquire_go_on(acquire, CP_ACQUIRE_LOCAL);
+    return acquire->connection == NULL ? cp_acquire_go_on(acquire, CP_ACQUIRE_EVICT) : cp_acquire_use_idle(acquire);
 }
 
-static enum cp_course seek(struct cp_acquire *acquire, struct connpool_wait *wait)
+enum cp_course cp_acquire_seek(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
     struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
     struct cp_wakes wakes = {.count = 0};
@@ -310,7 +368,7 @@ static enum cp_course seek(struct cp_acquire *acquire, struct connpool_wait *wai
     cp_verdict_doomed(&doomed);
     switch (finding) {
     case FOUND_IDLE:
-        return go_on_with_idle(acquire);
+        return cp_acquire_use_idle(acquire);
     case FOUND_SLOT:
         return cp_acquire_go_on(acquire, CP_ACQUIRE_EVICT);
     case FOUND_GRANT:
@@ -336,16 +394,11 @@ static enum cp_course end_try(struct cp_acquire *acquire)
 
 enum cp_course cp_acquire_search(struct cp_acquire *acquire, struct connpool_wait *wait)
 {
-    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
-    bool is_found;
-
     if (acquire->is_in_line) {
-        return seek(acquire, wait);
+        return cp_acquire_seek(acquire, wait);
     }
-    is_found = take_idle(acquire, wait->now, &doomed);
-    cp_verdict_doomed(&doomed);
-    if (is_found) {
-        return go_on_with_idle(acquire);
+    if (cp_acquire_take_idle(acquire, wait->now)) {
+        return cp_acquire_use_idle(acquire);
     }
-    return cp_acquire_is_try(acquire) ? end_try(acquire) : seek(acquire, wait);
+    return cp_acquire_is_try(acquire) ? end_try(acquire) : cp_acquire_seek(acquire, wait);
 }

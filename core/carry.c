@@ -154,6 +154,11 @@ bool cp_carry_elsewhere(struct connpool_connection *connection)
     return is_carried;
 }
 
+bool cp_carry_is_there(const struct connpool_pool *pool)
+{
+    return pool->policy.background_collector || cp_reactor_loop_of_thread(pool->context) != NULL;
+}
+
 /* What connpool_close abandons at its end is not taken over. */
 static bool hand_on(struct connpool_connection *connection)
 {

@@ -16,6 +16,8 @@
  * none, or no memory; nothing was done.
  */
 bool cp_carry_elsewhere(struct connpool_connection *connection);
+/* Whether there is such a loop for the calling thread, while the context does not close. Takes no lock. */
+bool cp_carry_is_there(const struct connpool_pool *pool);
 /* On this loop; returns at once. False: no memory; nothing was done. */
 bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *loop);
 /* In the calling thread, to its end. May wait, as long as the operation's limit; in a reactor's thread it is abandoned

@@ -55,8 +55,9 @@ struct connpool_endpoint {
     /* Guarded by the pool's lock. */
     uint64_t size;       /* slots in use */
     uint64_t references; /* handles, waiters' places and slots; of a run-time endpoint the last one ends it */
-    struct cp_places places;
-    uint64_t waiters;
+    struct cp_places places;  /* of waiters that want a connection or a slot */
+    struct cp_places openers; /* of those that open a connection and want one that is there sooner (line.h) */
+    uint64_t waiters;         /* places of the first kind */
     RB_ENTRY(connpool_endpoint) hungry; /* in the pool's tree of those whose first waiter could use a slot */
     bool is_hungry;
     uint64_t hungry_sequence;

@@ -72,6 +72,7 @@ static void reset_record(struct connpool_endpoint *endpoint, struct connpool_poo
     }
     endpoint->bound = CP_NEVER;
     TAILQ_INIT(&endpoint->places);
+    TAILQ_INIT(&endpoint->openers);
     cp_lock_give(&endpoint->lock);
     cp_lock_give(&pool->lock);
 }

@@ -35,11 +35,21 @@ void cp_wakes_add(struct cp_wakes *wakes, const struct cp_waiter *waiter)
     wakes->wakers[wakes->count++] = cp_waker_ref(waiter->waker);
 }
 
+/* Who is first for a slot, or a connection. */
 static struct cp_waiter *first_waiter(const struct connpool_endpoint *endpoint)
 {
     const struct cp_place *first = TAILQ_FIRST(&endpoint->places);
 
     return first == NULL ? NULL : first->waiter;
+}
+
+/* Who is first for a connection. */
+static struct cp_waiter *first_taker(const struct connpool_endpoint *endpoint)
+{
+    const struct cp_place *opener = TAILQ_FIRST(&endpoint->openers);
+    struct cp_waiter *waiter = first_waiter(endpoint);
+
+    return opener == NULL || (waiter != NULL && waiter->sequence < opener->waiter->sequence) ? waiter : opener->waiter;
 }
 
 /* An endpoint's size or its first waiter changed: is it hungry, and whose turn is it? */
@@ -136,17 +146,23 @@ enum cp_reservation cp_line_reserve(struct connpool_endpoint *endpoint, struct c
     return CP_RESERVED_BY_EVICTION;
 }
 
+static struct cp_places *places_for(struct connpool_endpoint *endpoint, const struct cp_waiter *waiter)
+{
+    return waiter->is_opener ? &endpoint->openers : &endpoint->places;
+}
+
 /* Out of every line it stands in; the lines it leaves get new heads. */
 static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
     for (size_t i = 0; i < waiter->count; i++) {
         struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
 
-        TAILQ_REMOVE(&endpoint->places, &waiter->places[i], entry);
-        endpoint->waiters--;
+        TAILQ_REMOVE(places_for(endpoint, waiter), &waiter->places[i], entry);
+        endpoint->waiters -= !waiter->is_opener;
         refresh(endpoint);
         cp_endpoints_unref(endpoint);
     }
+    pool->openers -= waiter->is_opener;
     atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
     cp_lane_leave(pool, waiter, wakes);
 }
@@ -183,10 +199,14 @@ static bool must_look(const struct connpool_endpoint *endpoint, const struct cp_
 void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
 {
     struct connpool_pool *pool = endpoint->pool;
+    struct cp_waiter *taker = first_taker(endpoint);
     struct cp_waiter *first = first_waiter(endpoint);
     const struct connpool_endpoint *hungry;
 
-    if (first != NULL && first->state == CP_WAITER_WAITING && (has_idle(endpoint) || must_look(endpoint, first))) {
+    if (taker != NULL && taker->state == CP_WAITER_WAITING && has_idle(endpoint)) {
+        wake(taker, wakes);
+    }
+    if (first != NULL && first->state == CP_WAITER_WAITING && must_look(endpoint, first)) {
         wake(first, wakes);
     }
     hungry = first_hungry(pool);
@@ -264,17 +284,17 @@ void cp_line_closing(struct connpool_endpoint *endpoint)
 }
 
 /* Behind all that came before; a waiter that returns to its place is nearer the head, a new one is last. */
-static void insert_place(struct connpool_endpoint *endpoint, struct cp_place *place)
+static void insert_place(struct cp_places *places, struct cp_place *place)
 {
-    struct cp_place *before = TAILQ_LAST(&endpoint->places, cp_places);
+    struct cp_place *before = TAILQ_LAST(places, cp_places);
 
     while (before != NULL && before->waiter->sequence > place->waiter->sequence) {
         before = TAILQ_PREV(before, cp_places, entry);
     }
     if (before == NULL) {
-        TAILQ_INSERT_HEAD(&endpoint->places, place, entry);
+        TAILQ_INSERT_HEAD(places, place, entry);
     } else {
-        TAILQ_INSERT_AFTER(&endpoint->places, before, place, entry);
+        TAILQ_INSERT_AFTER(places, before, place, entry);
     }
 }
 
@@ -285,13 +305,14 @@ void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
         waiter->since = cp_clock_precise(&pool->context->clock);
     }
     atomic_fetch_add_explicit(&pool->waiters, 1, memory_order_relaxed);
+    pool->openers += waiter->is_opener;
     for (size_t i = 0; i < waiter->count; i++) {
         struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
 
         waiter->places[i].waiter = waiter;
         cp_endpoints_ref(endpoint);
-        insert_place(endpoint, &waiter->places[i]);
-        endpoint->waiters++;
+        insert_place(places_for(endpoint, waiter), &waiter->places[i]);
+        endpoint->waiters += !waiter->is_opener;
         refresh(endpoint);
     }
     cp_lane_enter(pool, waiter);
@@ -327,7 +348,7 @@ bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *
     struct connpool_endpoint *own = cp_connection_endpoint(connection);
     struct connpool_pool *pool = own->pool;
     struct connpool_endpoint *hungry = pool->total < pool->policy.total_max_size ? NULL : first_hungry(pool);
-    struct cp_waiter *first = first_waiter(own);
+    struct cp_waiter *first = first_taker(own);
     struct connpool_endpoint *to = own;
 
     if (hungry != NULL && hungry != own && (first == NULL || hungry->hungry_sequence < first->sequence)) {
@@ -475,7 +496,7 @@ static bool close_some(struct connpool_pool *pool, struct cp_wakes *wakes)
     TAILQ_FOREACH (endpoint, &pool->endpoints, listed) {
         struct cp_waiter *waiter;
 
-        while ((waiter = first_waiter(endpoint)) != NULL) {
+        while ((waiter = first_taker(endpoint)) != NULL) {
             if (wakes->count == CP_WAKES) {
                 return true;
             }

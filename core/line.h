@@ -20,6 +20,15 @@
  * wake under way for the head of an endpoint's line is enough; who leaves the line matches, so the wake is passed on.
  * Once a waiter has waited CP_PATIENCE, what is freed is handed to it instead (granted), and nobody can overtake. What
  * a reactor's waiter was woken for or granted and did not come for is taken back (lane.h).
+ *
+ * An opener is an acquire whose own open is under way, where somebody else could drive that on (cp_carry_is_there). It
+ * stands in the same line, at the place of the same sequence number, but wants only a connection, for it has a slot:
+ * nothing is evicted for it, no slot is granted to it, max_waiters and the statistics do not count it. So an endpoint's
+ * places are two lists in the order of arrival. Who is first of both is first for a connection; who is first of those
+ * without a slot is first for a slot, and alone makes the endpoint hungry. While it is not woken an opener takes
+ * nothing, as if it slept, though its open's steps run: it looks when it enters, when it was woken, and at its
+ * deadline. An opener that takes a connection leaves its open to be carried on; one whose open ends leaves the line,
+ * which passes on its wake, and gives back what it was granted.
  */
 #ifndef CP_LINE_H
 #define CP_LINE_H
@@ -51,6 +60,7 @@ struct cp_waiter {
     enum cp_waiter_state state;
     uint64_t sequence; /* order of arrival; 0: never stood in line */
     int64_t since;     /* precise */
+    bool is_opener;    /* it wants no slot; changes only while out of line */
     bool is_timed;     /* it will look by itself when an endpoint that takes no more connections may be asked again */
     struct cp_waker *waker; /* borrowed from the driver; a reference is taken for each wake */
     struct cp_place *places;

@@ -42,7 +42,7 @@ struct connpool_pool {
     bool leases_at_once; /* nobody is to be told, and nothing configured, when a lease begins */
 
     /* Read on the hot path. */
-    _Atomic uint32_t waiters; /* acquires in line; written under the lock */
+    _Atomic uint32_t waiters; /* acquires in line, openers too; written under the lock */
     _Atomic int64_t next_due; /* nothing is due before; written under the lock */
 
     struct cp_lock lock;
@@ -51,6 +51,7 @@ struct connpool_pool {
     uint64_t total; /* slots in use */
     uint64_t next_id;
     uint64_t next_sequence;
+    uint32_t openers; /* of the waiters, those that hold a slot already */
     uint64_t random;
     struct cp_due_tree due;
     struct cp_hungry_tree hungry;
