@@ -64,8 +64,8 @@ void cp_acquire_leave_open(struct cp_acquire *acquire);
 /* The wait that a phase answered, to end by the deadline too. */
 enum cp_course cp_acquire_stand(const struct cp_acquire *acquire, struct connpool_wait *wait);
 
-/* The ends. What was looked at and not used is idle again, an open is left; the error is set for the first two, by the caller for the
- * third. */
+/* The ends. What was looked at and not used is idle again, an open is left; the error is set for the first two, by the
+ * caller for the third. */
 enum cp_course cp_acquire_end_with_time(struct cp_acquire *acquire);
 enum cp_course cp_acquire_end_closed(struct cp_acquire *acquire);
 enum cp_course cp_acquire_end(struct cp_acquire *acquire, connpool_status status);

@@ -349,7 +349,7 @@ struct connpool_statistics {
     uint64_t leased;     /* with the application, or being checked for it */
     uint64_t resetting;
     uint64_t closing;
-    uint64_t waiters; /* acquires in line */
+    uint64_t waiters; /* acquires in line; not those that open a connection and would take another meanwhile */
     /* Since the context opened: */
     uint64_t acquired;                     /* leases given */
     uint64_t released;                     /* leases returned, discarded ones too */
@@ -357,7 +357,7 @@ struct connpool_statistics {
     uint64_t timed_out;                    /* acquires whose limit ran out */
     uint64_t failed;                       /* acquires that ended with another error */
     uint64_t reused;                       /* of acquired: with a connection that had been leased before */
-    uint64_t waited;                       /* acquires that stood in line at least once */
+    uint64_t waited;                       /* acquires that waited in line at least once, as waiters says */
     uint64_t overloaded;                   /* acquires refused by max_waiters */
     uint64_t ended[CONNPOOL_REASON_COUNT]; /* connections destroyed, by reason */
     uint64_t unopened;                     /* of ended: those whose open never succeeded */

@@ -466,8 +466,7 @@ static void test_a_busy_one_is_taken_when_it_is_free(void **state)
 
     (void)state;
     begin(&bench, "'max_size': 2");
-    test_manager_set_connection(1, TEST_IDLE,
-                                (struct test_behaviour){.kind = TEST_BUSY, .delay = MILLISECONDS(20)});
+    test_manager_set_connection(1, TEST_IDLE, (struct test_behaviour){.kind = TEST_BUSY, .delay = MILLISECONDS(20)});
     start(&bench, &opener);
     pool_give(&bench.lease);
     stepped_acquire_run(&opener, 1);
@@ -547,7 +546,8 @@ static void test_where_the_peer_is_full_it_keeps_its_place(void **state)
 {
     struct bench bench = {0};
     struct stepped_acquire acquires[2];
-    struct test_behaviour full = {.kind = TEST_SLOW, .delay = SECONDS(1), .error_class = CONNPOOL_ERROR_RESOURCE_REMOTE};
+    struct test_behaviour full = {
+        .kind = TEST_SLOW, .delay = SECONDS(1), .error_class = CONNPOOL_ERROR_RESOURCE_REMOTE};
 
     (void)state;
     begin(&bench, "'max_size': 3");

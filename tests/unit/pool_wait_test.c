@@ -323,28 +323,6 @@ static void test_a_wake_that_comes_too_late_is_passed_on_C4_D12(void **state)
     pool_fixture_close(&fixture);
 }
 
-/* An opener that is waited for takes what is released meanwhile only where a collector can drive its open on. */
-static void test_opener_without_collector_keeps_to_its_open(void **state)
-{
-    struct pool_fixture fixture = {0};
-    struct pool_client opener = {0};
-    connpool_lease held;
-
-    (void)state;
-    pool_fixture_open(&fixture, "'max_size': 2");
-    held = pool_take(&fixture, "x");
-    test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_WAKE));
-    pool_client_start(&opener, &fixture, "x", CONNPOOL_WAIT_FOREVER);
-    await_live(2);
-    pool_give(&held);
-    assert_false(pool_client_is_done(&opener));
-    test_manager_wake();
-    pool_client_join_ok(&opener);
-    assert_int_equal(lease_number(&opener.lease), 2);
-    pool_give(&opener.lease);
-    pool_fixture_close(&fixture);
-}
-
 static void test_max_waiters_fails_the_next_at_once(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -483,7 +461,6 @@ int main(void)
         cmocka_unit_test(test_failed_open_passes_its_slot_on_C3),
         cmocka_unit_test(test_failed_opens_fail_all_waiters_one_by_one_C3),
         cmocka_unit_test(test_a_wake_that_comes_too_late_is_passed_on_C4_D12),
-        cmocka_unit_test(test_opener_without_collector_keeps_to_its_open),
         cmocka_unit_test(test_max_waiters_fails_the_next_at_once),
         cmocka_unit_test(test_nested_acquire_ends_by_its_limit_B8),
         cmocka_unit_test(test_a_lease_outlives_its_thread_B11),
