@@ -61,6 +61,7 @@ struct cp_acquire {
     connpool_status status;
     connpool_lease lease;
     connpool_error error;
+    struct cp_leak_site site; /* where it was called from; unset unless the pool looks for leaks */
 };
 
 /* To be driven; places: one for each endpoint, lives as long. timeout in nanoseconds, CP_NEVER: none; 0: try. */

@@ -13,13 +13,17 @@
 #include "verdict.h"
 
 /* Drive an acquire to its end. The context may close meanwhile, but not go. */
-static connpool_status drive(struct cp_acquire *acquire, connpool_lease *lease, connpool_error *error)
+static connpool_status drive(struct cp_acquire *acquire, void *called_from, connpool_lease *lease,
+                             connpool_error *error)
 {
     struct connpool *context = acquire->pool->context;
     int64_t began = cp_acquire_call_began(acquire->pool);
     int cancel_state = cp_cancel_disable();
     connpool_status status;
 
+    if (acquire->pool->finds_leaks) {
+        cp_leak_site_capture(&acquire->site, called_from);
+    }
     cp_context_ref(context);
     (void)cp_drive(&acquire->operation, context->sleepers, &context->clock, 0);
     cp_acquire_call_ended(acquire, began);
@@ -36,8 +40,8 @@ static connpool_status drive(struct cp_acquire *acquire, connpool_lease *lease, 
 
 /* With a connection that was taken and needs something, or without one. */
 static connpool_status acquire_slowly(struct connpool_endpoint *endpoint, int timeout_ms,
-                                      struct connpool_connection *connection, uint32_t needs, connpool_lease *lease,
-                                      connpool_error *error)
+                                      struct connpool_connection *connection, uint32_t needs, void *called_from,
+                                      connpool_lease *lease, connpool_error *error)
 {
     struct cp_acquire acquire;
     struct cp_place place;
@@ -51,11 +55,12 @@ static connpool_status acquire_slowly(struct connpool_endpoint *endpoint, int ti
     if (connection != NULL) {
         cp_acquire_begin_with(&acquire, connection, needs);
     }
-    return drive(&acquire, lease, error);
+    return drive(&acquire, called_from, lease, error);
 }
 
-connpool_status connpool_endpoint_acquire(connpool_endpoint *endpoint, int timeout_ms, connpool_lease *lease,
-                                          connpool_error *error)
+/* called_from: the return address of the public function. */
+static inline connpool_status acquire(connpool_endpoint *endpoint, int timeout_ms, void *called_from,
+                                      connpool_lease *lease, connpool_error *error)
 {
     struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
     struct connpool_connection *connection = NULL;
@@ -78,12 +83,18 @@ connpool_status connpool_endpoint_acquire(connpool_endpoint *endpoint, int timeo
             return CONNPOOL_OK;
         }
     }
-    return acquire_slowly(endpoint, timeout_ms, connection, needs, lease, error);
+    return acquire_slowly(endpoint, timeout_ms, connection, needs, called_from, lease, error);
+}
+
+connpool_status connpool_endpoint_acquire(connpool_endpoint *endpoint, int timeout_ms, connpool_lease *lease,
+                                          connpool_error *error)
+{
+    return acquire(endpoint, timeout_ms, __builtin_return_address(0), lease, error);
 }
 
 connpool_status connpool_try_acquire(connpool_endpoint *endpoint, connpool_lease *lease, connpool_error *error)
 {
-    return connpool_endpoint_acquire(endpoint, 0, lease, error);
+    return acquire(endpoint, 0, __builtin_return_address(0), lease, error);
 }
 
 connpool_status connpool_acquire(connpool_pool *pool, const char *name, int timeout_ms, connpool_lease *lease,
@@ -107,7 +118,7 @@ connpool_status connpool_acquire(connpool_pool *pool, const char *name, int time
     }
     /* The context may close meanwhile, but not go before the endpoint is put. */
     cp_context_ref(context);
-    status = connpool_endpoint_acquire(endpoint, timeout_ms, lease, error);
+    status = acquire(endpoint, timeout_ms, __builtin_return_address(0), lease, error);
     cp_endpoints_put(endpoint);
     cp_context_unref(context);
     return status;
@@ -128,5 +139,5 @@ connpool_status connpool_acquire_any(connpool_endpoint *const *endpoints, size_t
         return status;
     }
     cp_acquire_init(&acquire, endpoints, count_of, places, timeout);
-    return drive(&acquire, lease, error);
+    return drive(&acquire, __builtin_return_address(0), lease, error);
 }

@@ -140,6 +140,9 @@ void cp_acquire_call_ended(struct cp_acquire *acquire, int64_t began)
     if (acquire->status != CONNPOOL_OK || acquire->has_waited) {
         count(acquire);
     }
+    if (acquire->status == CONNPOOL_OK && acquire->pool->finds_leaks) {
+        cp_leak_begin(&acquire->lease, &acquire->site);
+    }
     if (acquire->pool->is_observed) {
         observe(acquire, began);
     }

@@ -56,7 +56,19 @@ static int64_t forget_unused(struct cp_collector *collector, struct connpool_poo
     return CP_NEVER; /* LOOK_EVERY is often enough */
 }
 
-static duty_fn *const duties[] = {close_due, forget_unused};
+static int64_t report_leaks(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+{
+    (void)collector;
+    if (!pool->finds_leaks) {
+        return CP_NEVER;
+    }
+    if (pool->next_leak_sweep <= now) {
+        pool->next_leak_sweep = cp_leak_sweep(pool, now);
+    }
+    return pool->next_leak_sweep;
+}
+
+static duty_fn *const duties[] = {close_due, forget_unused, report_leaks};
 
 #define DUTIES (sizeof(duties) / sizeof(duties[0]))
 

@@ -7,6 +7,7 @@
 
 #include "endpoints.h"
 #include "fork.h"
+#include "leak.h"
 #include "memory.h"
 #include "observe.h"
 #include "pool.h"
@@ -98,6 +99,14 @@ static void reset_record(struct connpool_connection *connection)
     connection->idle_fd = -1;
 }
 
+/* Of a connection that did not begin. */
+static void give_record_back(struct connpool_connection *connection)
+{
+    cp_token_free(connection->token);
+    connection->token = 0;
+    put_free_record(connection);
+}
+
 struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint)
 {
     struct connpool_pool *pool = endpoint->pool;
@@ -111,8 +120,8 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
     token = cp_token_new();
     reset_record(connection);
     connection->token = token;
-    if (token == 0) {
-        put_free_record(connection);
+    if (token == 0 || !cp_leak_init(connection, endpoint)) {
+        give_record_back(connection);
         return NULL;
     }
     cp_lock_take(&pool->lock);
@@ -125,13 +134,13 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
     }
     cp_lock_give(&pool->lock);
     if (is_closing) {
-        cp_token_free(token);
-        connection->token = 0;
-        put_free_record(connection);
+        cp_leak_fini(connection);
+        give_record_back(connection);
         return NULL;
     }
     atomic_store_explicit(&connection->endpoint, endpoint, memory_order_relaxed);
     fill_head(connection, endpoint);
+    cp_leak_track(connection);
     return connection;
 }
 
@@ -194,6 +203,7 @@ static void end(struct connpool_connection *connection, bool passes_slot)
         endpoint->counters.ended[connection->reason]++;
         endpoint->counters.unopened += connection->created == 0;
     }
+    cp_leak_untrack(connection);
     cp_connection_set_state(connection, CP_FREE);
     cp_lock_give(&endpoint->lock);
     if (passes_slot) {

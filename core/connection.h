@@ -78,6 +78,8 @@ struct connpool_connection {
     int64_t leased_at;                                    /* precise, 0 unless observed */
     int64_t descriptor_places[CP_CONNECTION_DESCRIPTORS]; /* in the fork table, -1: none */
 
+    struct cp_leak *leak; /* NULL: its leases are not noted */
+
     void *data; /* the application's */
     void (*data_destructor)(void *data);
 

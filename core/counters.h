@@ -7,7 +7,7 @@
 #include <connpool/connpool.h>
 
 struct cp_counters {
-    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded, unopened;
+    uint64_t acquired, reused, released, opened, timed_out, failed, waited, overloaded, unopened, leaked;
     uint64_t ended[CONNPOOL_REASON_COUNT];
 };
 

@@ -81,6 +81,15 @@ void cp_observe_closed(struct connpool_connection *connection)
     tell(connection->pool, connection->pool->observer.closed, &event);
 }
 
+void cp_observe_leaked(struct connpool_endpoint *endpoint, uint64_t connection, int64_t held,
+                       const struct connpool_leak *leak)
+{
+    struct connpool_event event = {
+        .endpoint = endpoint->name, .connection = connection, .duration = held, .leak = leak};
+
+    tell(endpoint->pool, endpoint->pool->observer.leaked, &event);
+}
+
 void cp_observe_acquire_error(struct connpool_endpoint *endpoint, const connpool_error *error, int64_t duration)
 {
     struct connpool_pool *pool = endpoint->pool;

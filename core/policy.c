@@ -59,7 +59,7 @@ static const struct key keys[] = {
     {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1},
     {.name = "retry", .kind = LATER},
     {.name = "prewarm", .kind = LATER},
-    {.name = "leak_after", .kind = LATER},
+    {"leak_after", DURATION, OR_NONE, MEMBER(leak_after), LEAST, LONGEST, 0},
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -139,6 +139,7 @@ void cp_policy_init(struct cp_policy *policy)
         store(policy, &keys[i], keys[i].standard);
     }
     policy->acquire_timeout = CP_NEVER;
+    policy->leak_after = CP_NEVER;
 }
 
 void cp_policy_reading_init(struct cp_policy_reading *reading)

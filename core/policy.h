@@ -30,7 +30,8 @@ struct cp_policy {
     uint64_t max_uses;    /* 0: none */
     uint64_t max_waiters; /* 0: none */
     int64_t holddown;
-    bool watch; /* with the collector: parked connections are served by their `idle` step */
+    int64_t leak_after; /* CP_NEVER: none */
+    bool watch;         /* with the collector: parked connections are served by their `idle` step */
 };
 
 /* A policy while it is read: where each key's value came from, a bit for each row of the table. */

@@ -109,7 +109,14 @@ static void init_lists(struct connpool_pool *pool)
     TAILQ_INIT(&pool->lingering);
     TAILQ_INIT(&pool->free_endpoints);
     TAILQ_INIT(&pool->free_connections);
+    TAILQ_INIT(&pool->tracked);
     atomic_init(&pool->next_due, CP_NEVER);
+}
+
+static void set_hot_paths(struct connpool_pool *pool)
+{
+    pool->parks_at_once = pool->manager->reset == NULL && !pool->is_observed && !pool->finds_leaks;
+    pool->leases_at_once = pool->configure == NULL && !pool->is_observed && !pool->finds_leaks;
 }
 
 struct connpool_pool *cp_pool_new(struct connpool *context, struct cp_config_pool *config, connpool_error *error)
@@ -131,13 +138,13 @@ struct connpool_pool *cp_pool_new(struct connpool *context, struct cp_config_poo
     pool->defaults = config->defaults;
     config->defaults = NULL;
     pool->needs = needs_of(pool->manager);
-    pool->parks_at_once = pool->manager->reset == NULL;
-    pool->leases_at_once = true;
     pool->random = context->random_seed ^ cp_hash(pool->name, strlen(pool->name));
     if (add_states(pool, config, error) != CONNPOOL_OK || add_endpoints(pool, config, error) != CONNPOOL_OK) {
         cp_pool_free(pool);
         return NULL;
     }
+    cp_leak_prepare_pool(pool);
+    set_hot_paths(pool);
     return pool;
 }
 
@@ -288,12 +295,6 @@ const char *connpool_pool_endpoint_name(const connpool_pool *pool, size_t index)
     return index < pool->named_count ? pool->named[index]->name : NULL;
 }
 
-static void set_hot_paths(struct connpool_pool *pool)
-{
-    pool->parks_at_once = pool->manager->reset == NULL && !pool->is_observed;
-    pool->leases_at_once = pool->configure == NULL && !pool->is_observed;
-}
-
 void connpool_pool_on_configure(connpool_pool *pool, connpool_configure_fn *configure, void *argument)
 {
     pool->configure = configure;
@@ -307,6 +308,9 @@ connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool
 
     if (pool == NULL) {
         return CONNPOOL_NOT_FOUND;
+    }
+    if (cp_pool_is_forked(pool)) {
+        return CONNPOOL_FORKED;
     }
     if (observer != NULL) {
         if (observer->size < offsetof(struct connpool_observer, opened)) {

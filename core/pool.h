@@ -8,6 +8,7 @@
 #include "due.h"
 #include "endpoint.h"
 #include "fork.h"
+#include "leak.h"
 #include "line.h"
 
 /* A manager's pool state: one for each distinct set of shared options. */
@@ -38,6 +39,8 @@ struct connpool_pool {
     void *configure_argument;
     struct connpool_observer observer;
     bool is_observed;
+    bool finds_leaks; /* leak_after is set for it or one of its endpoints */
+    int64_t shortest_leak_after;
     bool parks_at_once;  /* nothing is to be reset or told when a lease ends */
     bool leases_at_once; /* nobody is to be told, and nothing configured, when a lease begins */
 
@@ -66,6 +69,8 @@ struct connpool_pool {
     uint64_t run_time_endpoints;
     struct cp_counters retired; /* of run-time endpoints that are gone */
     struct connpool_histograms histograms;
+    struct cp_leak_list tracked; /* the connections whose leases are noted */
+    int64_t next_leak_sweep;     /* the collector's own */
 
     size_t index; /* in the context's array; constant */
 };

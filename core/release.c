@@ -39,6 +39,9 @@ static size_t collect(struct connpool_pool *pool, int64_t now, bool everything, 
     if (has_lingering) {
         cp_endpoints_purge(pool, now);
     }
+    if (pool->finds_leaks) {
+        (void)cp_leak_sweep(pool, now);
+    }
     return count;
 }
 
@@ -209,6 +212,9 @@ static void finish(struct connpool_connection *connection, struct connpool_endpo
         parked(pool, endpoint, due);
     } else if (pool->is_observed) {
         cp_observe_released(connection, cp_clock_precise(&pool->context->clock) - connection->leased_at);
+    }
+    if (fate != FATE_PARKED && pool->finds_leaks) {
+        cp_leak_end(connection);
     }
     if (fate == FATE_RESET) {
         cp_carry_start(connection, CP_RESET);

@@ -253,9 +253,10 @@ static void start(struct connpool_request_record *record, int64_t timeout)
     }
 }
 
-connpool_status connpool_acquire_any_async(connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count,
-                                           int timeout_ms, connpool_acquired_fn *callback, void *argument,
-                                           connpool_request *request, connpool_error *error)
+/* called_from: the return address of the public function. */
+static connpool_status submit(connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count,
+                              int timeout_ms, connpool_acquired_fn *callback, void *argument, connpool_request *request,
+                              void *called_from, connpool_error *error)
 {
     connpool_status status = refuse(reactor, endpoints, count, callback, error);
     struct connpool_request_record *record;
@@ -276,6 +277,9 @@ connpool_status connpool_acquire_any_async(connpool_reactor *reactor, connpool_e
     hold_endpoints(record, endpoints, count, list);
     record->callback = callback;
     record->argument = argument;
+    if (endpoints[0]->pool->finds_leaks) {
+        cp_leak_site_capture(&record->acquire.site, called_from);
+    }
     start(record, timeout);
     if (request != NULL) {
         *request = (connpool_request){.record = record, .generation = record->generation};
@@ -283,11 +287,19 @@ connpool_status connpool_acquire_any_async(connpool_reactor *reactor, connpool_e
     return CONNPOOL_OK;
 }
 
+connpool_status connpool_acquire_any_async(connpool_reactor *reactor, connpool_endpoint *const *endpoints, size_t count,
+                                           int timeout_ms, connpool_acquired_fn *callback, void *argument,
+                                           connpool_request *request, connpool_error *error)
+{
+    return submit(reactor, endpoints, count, timeout_ms, callback, argument, request, __builtin_return_address(0),
+                  error);
+}
+
 connpool_status connpool_acquire_async(connpool_reactor *reactor, connpool_endpoint *endpoint, int timeout_ms,
                                        connpool_acquired_fn *callback, void *argument, connpool_request *request,
                                        connpool_error *error)
 {
-    return connpool_acquire_any_async(reactor, &endpoint, 1, timeout_ms, callback, argument, request, error);
+    return submit(reactor, &endpoint, 1, timeout_ms, callback, argument, request, __builtin_return_address(0), error);
 }
 
 static void cancel(struct connpool_request_record *record)

@@ -31,6 +31,7 @@ static void set_counters(struct connpool_statistics *statistics, const struct cp
     statistics->waited = counters->waited;
     statistics->overloaded = counters->overloaded;
     statistics->unopened = counters->unopened;
+    statistics->leaked = counters->leaked;
     memcpy(statistics->ended, counters->ended, sizeof(statistics->ended));
 }
 
@@ -133,6 +134,7 @@ static void limits_of(const struct cp_policy *policy, struct connpool_limits *li
         .dispose_timeout = seconds(policy->dispose_timeout),
         .check_after = seconds(policy->check_after),
         .holddown = seconds(policy->holddown),
+        .leak_after = seconds(policy->leak_after),
     };
 
     cp_copy_out(limits, limits->size, &full, sizeof(full));

@@ -184,7 +184,7 @@ struct connpool_limits {
     uint64_t dispose_batch_size, min_idle, max_size, total_max_size, max_endpoints, max_uses,
         max_waiters; /* of the last two 0: none */
     double idle_timeout, max_lifetime, lifetime_jitter, acquire_timeout, connect_timeout, check_timeout, reset_timeout,
-        dispose_timeout, check_after, holddown;
+        dispose_timeout, check_after, holddown, leak_after;
 };
 CONNPOOL_API void connpool_pool_limits(const connpool_pool *pool, struct connpool_limits *limits);
 CONNPOOL_API void connpool_endpoint_limits(const connpool_endpoint *endpoint, struct connpool_limits *limits);
@@ -274,7 +274,7 @@ struct connpool_lease_info {
     const char *endpoint; /* its name; lives as long as the lease */
     const char *manager;
 };
-/* CONNPOOL_STALE: the lease holds nothing. CONNPOOL_INVALID: info->size is not set. */
+/* CONNPOOL_STALE: the lease holds nothing. CONNPOOL_INVALID: info->size is not set. CONNPOOL_FORKED. */
 CONNPOOL_API connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool_lease_info *info);
 
 /*
@@ -285,10 +285,22 @@ CONNPOOL_API void *connpool_lease_native(const connpool_lease *lease, const char
 
 /* User data that stays with the connection over its leases; the destructor (may be NULL) runs once, without locks, when
  * it is replaced or the connection is destroyed, in whichever thread does it. Only by the holder of the lease.
- * CONNPOOL_STALE, NULL: the lease holds nothing. */
+ * CONNPOOL_STALE, NULL: the lease holds nothing. CONNPOOL_FORKED. */
 CONNPOOL_API connpool_status connpool_lease_set_data(const connpool_lease *lease, void *data,
                                                      void (*destructor)(void *data));
 CONNPOOL_API void *connpool_lease_data(const connpool_lease *lease);
+
+/*
+ * A note on what the lease is for, for the report of leak_after: copied, cut to CONNPOOL_NOTE_SIZE bytes with its NUL;
+ * NULL: none. Costs next to nothing where leak_after is not set. Only by the holder of the lease. CONNPOOL_STALE: the
+ * lease holds nothing. CONNPOOL_FORKED.
+ */
+#define CONNPOOL_NOTE_SIZE 64
+CONNPOOL_API connpool_status connpool_lease_note(const connpool_lease *lease, const char *text);
+/* A note that says the line it stands in: connpool_lease_note(&lease, CONNPOOL_HERE). */
+#define CONNPOOL_HERE           __FILE__ ":" CONNPOOL_HERE_TEXT(__LINE__)
+#define CONNPOOL_HERE_TEXT(n)   CONNPOOL_HERE_NUMBER(n)
+#define CONNPOOL_HERE_NUMBER(n) #n
 
 /* Releases at the end of a block: CONNPOOL_SCOPED connpool_lease lease = CONNPOOL_LEASE_NONE; */
 #define CONNPOOL_SCOPED __attribute__((cleanup(connpool_release_scoped)))
@@ -361,10 +373,24 @@ struct connpool_statistics {
     uint64_t overloaded;                   /* acquires refused by max_waiters */
     uint64_t ended[CONNPOOL_REASON_COUNT]; /* connections destroyed, by reason */
     uint64_t unopened;                     /* of ended: those whose open never succeeded */
+    uint64_t leaked;                       /* leases that were reported because of leak_after */
 };
 CONNPOOL_API void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statistics *statistics);
 CONNPOOL_API void connpool_endpoint_statistics(const connpool_endpoint *endpoint,
                                                struct connpool_statistics *statistics);
+
+/* Who has held a lease for longer than leak_after, as far as it is known. */
+struct connpool_leak {
+    uint32_t size;
+    int32_t thread;            /* that acquired it, as gettid(2) numbers them; of a request its reactor's */
+    uint32_t thread_has_ended; /* 1: it is gone, and so perhaps whoever was to release the lease */
+    uint32_t reserved;
+    const char *thread_name; /* as it was then */
+    const char *note;        /* of connpool_lease_note, NULL: none */
+    const char *where;       /* the calls that led to the acquire (of a request to connpool_acquire_async), the
+                                innermost first: "app+0x11d9 (main) < libc.so.6+0x2724a"; offsets as addr2line(1)
+                                takes them, names where an object exports them */
+};
 
 /* What an observer is told. Text lives for the call. Durations are exact nanoseconds. */
 struct connpool_event {
@@ -374,9 +400,10 @@ struct connpool_event {
     const char *endpoint;
     uint64_t connection;    /* id, 0: none */
     int64_t duration;       /* opened: of the open; acquired, timed out, failed: of the acquire; released: of the lease;
-                               closed, dead: the connection's age */
+                               closed, dead: the connection's age; leaked: of the lease so far */
     connpool_reason reason; /* closed: why; in other events it means nothing */
-    const connpool_error *error; /* dead, timed out, failed: why; else NULL */
+    const connpool_error *error;      /* dead, timed out, failed: why; else NULL */
+    const struct connpool_leak *leak; /* leaked; else NULL */
 };
 typedef void connpool_observe_fn(void *argument, const struct connpool_event *event);
 
@@ -390,9 +417,10 @@ struct connpool_observer {
     uint32_t reserved;
     void *argument;
     connpool_observe_fn *opened, *acquired, *released, *dead, *closed, *timed_out, *failed;
+    connpool_observe_fn *leaked; /* once for a lease that is held for longer than leak_after */
 };
 /* Set the observer (copied), NULL: none. Before the first acquire: what happens in other threads at the time may be
- * told to either, or to none. CONNPOOL_INVALID: its size is not set. CONNPOOL_NOT_FOUND. */
+ * told to either, or to none. CONNPOOL_INVALID: its size is not set. CONNPOOL_NOT_FOUND, CONNPOOL_FORKED. */
 CONNPOOL_API connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer);
 
 /* Times by power of two: bucket i counts durations of at least 2^i ns and under 2^(i+1); kept only while an observer is

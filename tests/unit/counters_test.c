@@ -41,6 +41,7 @@ static void start_at(struct cp_counters *counters, uint64_t value)
 {
     counters->acquired = counters->reused = counters->released = counters->opened = value;
     counters->timed_out = counters->failed = counters->waited = counters->overloaded = counters->unopened = value;
+    counters->leaked = value;
     for (int i = 0; i < CONNPOOL_REASON_COUNT; i++) {
         counters->ended[i] = value;
     }
