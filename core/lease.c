@@ -3,6 +3,13 @@
 #include "copy_out.h"
 #include "pool.h"
 
+/* CONNPOOL_STALE, or why else the lease holds nothing here. */
+static connpool_status refusal(const connpool_lease *lease)
+{
+    return lease != NULL && lease->connection != NULL && cp_pool_is_forked(lease->connection->pool) ? CONNPOOL_FORKED
+                                                                                                   : CONNPOOL_STALE;
+}
+
 /* The connection, NULL: the lease holds nothing. Only its holder asks, so it stays so for the call. */
 static struct connpool_connection *current(const connpool_lease *lease)
 {
@@ -26,7 +33,7 @@ connpool_status connpool_lease_info(const connpool_lease *lease, struct connpool
     struct connpool_lease_info full;
 
     if (connection == NULL) {
-        return CONNPOOL_STALE;
+        return refusal(lease);
     }
     if (info->size < sizeof(info->size)) {
         return CONNPOOL_INVALID;
@@ -64,7 +71,7 @@ connpool_status connpool_lease_set_data(const connpool_lease *lease, void *data,
     void *old;
 
     if (connection == NULL) {
-        return CONNPOOL_STALE;
+        return refusal(lease);
     }
     old = connection->data;
     old_destructor = connection->data_destructor;

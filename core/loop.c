@@ -26,6 +26,7 @@
 
 #include "error.h"
 #include "events.h"
+#include "fork.h"
 #include "loop_slots.h"
 #include "memory.h"
 
@@ -521,6 +522,7 @@ static struct cp_task *take_queued(struct cp_loop *loop, uint64_t round)
 
 void cp_loop_dispatch(struct cp_loop *loop)
 {
+    uint32_t generation = cp_fork_generation;
     struct cp_task *task;
     int cancel_state;
     uint64_t round;
@@ -530,10 +532,13 @@ void cp_loop_dispatch(struct cp_loop *loop)
     was_signalled = collect_events(loop);
     collect_times(loop);
     round = begin_round(loop, was_signalled);
-    while ((task = take_queued(loop, round)) != NULL) {
+    /* A task may have forked, and come back in the child: there the loop's descriptors are the parent's. */
+    while (generation == cp_fork_generation && (task = take_queued(loop, round)) != NULL) {
         step_task(loop, task);
     }
-    set_alarm(loop);
+    if (generation == cp_fork_generation) {
+        set_alarm(loop);
+    }
     (void)pthread_setcancelstate(cancel_state, NULL);
 }
 

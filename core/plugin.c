@@ -44,9 +44,24 @@ static SLIST_HEAD(, object) all_objects = SLIST_HEAD_INITIALIZER(all_objects);
 static struct cp_host load_host; /* what every load gets; lives for ever */
 static bool load_host_is_ready;
 
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* A thread of the parent's may have been loading a file: nobody would give its lock in the child. What is in the lists
+ * is whole, as an entry is linked in by its last write. */
+static void renew_lock_in_child(void)
+{
+    registry_lock = (pthread_mutex_t)PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+}
+
+static void prepare_for_fork(void)
+{
+    (void)pthread_atfork(NULL, NULL, renew_lock_in_child);
+}
+
 static bool lock_registry(const char *origin, connpool_error *error)
 {
     cp_memory_keep_allocator();
+    (void)pthread_once(&fork_once, prepare_for_fork);
     int result = pthread_mutex_lock(&registry_lock);
     return result == 0 || cp_plugin_refuse(error, origin, result,
                                            "a plugin cannot be loaded while another one is loaded by this thread");

@@ -14,7 +14,8 @@ static _Thread_local struct connpool_reactor *dispatching;
 
 bool cp_reactor_is_dispatching(void)
 {
-    return dispatching != NULL;
+    /* A callback may have forked: in the child, the parent's dispatch is nobody's. */
+    return dispatching != NULL && !cp_reactor_is_forked(dispatching);
 }
 
 struct cp_loop *cp_reactor_loop_of_thread(const struct connpool *context)
@@ -103,7 +104,7 @@ static connpool_status refuse_dispatch(const struct connpool_reactor *reactor)
     if (cp_reactor_is_forked(reactor)) {
         return CONNPOOL_FORKED;
     }
-    return cp_reactor_is_mine(reactor) && dispatching == NULL ? CONNPOOL_OK : CONNPOOL_INVALID;
+    return cp_reactor_is_mine(reactor) && !cp_reactor_is_dispatching() ? CONNPOOL_OK : CONNPOOL_INVALID;
 }
 
 /* Its waiters left the line because it did not come. */
@@ -125,11 +126,12 @@ connpool_status connpool_reactor_dispatch(connpool_reactor *reactor)
     cancel_state = cp_cancel_disable();
     dispatching = reactor;
     return_to_line(reactor);
-    cp_requests_tell(&reactor->requests);
-    cp_loop_dispatch(reactor->loop);
+    if (cp_requests_tell(&reactor->requests)) {
+        cp_loop_dispatch(reactor->loop);
+    }
     dispatching = NULL;
     cp_cancel_restore(cancel_state);
-    return CONNPOOL_OK;
+    return cp_reactor_is_forked(reactor) ? CONNPOOL_FORKED : CONNPOOL_OK;
 }
 
 /* ---- Close ---- */
@@ -138,13 +140,13 @@ void cp_reactor_retire_of_thread(const struct connpool *context)
 {
     struct connpool_reactor *reactor;
 
-    if (dispatching != NULL) {
+    if (cp_reactor_is_dispatching()) {
         return;
     }
     LIST_FOREACH (reactor, &reactors, of_thread) {
         if (reactor->context == context) {
             reactor->is_retiring = true;
-            cp_requests_close(&reactor->requests);
+            (void)cp_requests_close(&reactor->requests); /* calls nobody back */
             cp_loop_abandon_all(reactor->loop);
             reactor->is_retiring = false;
         }
@@ -165,28 +167,36 @@ static void leave(struct connpool_reactor *reactor)
     }
 }
 
-connpool_status connpool_reactor_close(connpool_reactor *reactor)
+static void free_reactor(struct connpool_reactor *reactor)
 {
-    connpool_status status = reactor == NULL ? CONNPOOL_OK : refuse_dispatch(reactor);
-    struct connpool *context;
-    int cancel_state;
+    struct connpool *context = reactor->context;
 
-    if (reactor == NULL || status != CONNPOOL_OK) {
-        return status;
-    }
-    context = reactor->context;
-    cancel_state = cp_cancel_disable();
-    dispatching = reactor;
-    reactor->is_closing = true;
-    cp_requests_tell(&reactor->requests);
-    cp_requests_close(&reactor->requests);
-    leave(reactor);
-    dispatching = NULL;
     cp_loop_abandon_all(reactor->loop);
     cp_requests_fini(&reactor->requests);
     cp_loop_free(reactor->loop);
     cp_free(reactor);
     cp_context_unref(context);
+}
+
+connpool_status connpool_reactor_close(connpool_reactor *reactor)
+{
+    connpool_status status = reactor == NULL ? CONNPOOL_OK : refuse_dispatch(reactor);
+    int cancel_state;
+
+    if (reactor == NULL || status != CONNPOOL_OK) {
+        return status;
+    }
+    cancel_state = cp_cancel_disable();
+    dispatching = reactor;
+    reactor->is_closing = true;
+    if (cp_requests_tell(&reactor->requests) && cp_requests_close(&reactor->requests)) {
+        leave(reactor);
+        dispatching = NULL;
+        free_reactor(reactor);
+    } else {
+        dispatching = NULL;
+        status = CONNPOOL_FORKED;
+    }
     cp_cancel_restore(cancel_state);
-    return CONNPOOL_OK;
+    return status;
 }

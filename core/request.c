@@ -136,7 +136,9 @@ static void tell(struct connpool_request_record *record)
     cp_lock_assert_none();
     record->callback(record->argument, acquire->status, is_ok ? &acquire->lease : &none,
                      is_ok ? NULL : &acquire->error);
-    put_record(record);
+    if (!cp_reactor_is_forked(record->reactor)) { /* the callback may have forked, and returned in the child */
+        put_record(record);
+    }
 }
 
 static void done(struct cp_task *task)
@@ -180,23 +182,27 @@ void cp_requests_return_to_line(struct cp_requests *requests)
     }
 }
 
-void cp_requests_tell(struct cp_requests *requests)
+bool cp_requests_tell(struct cp_requests *requests)
 {
+    uint32_t generation = cp_fork_generation;
     struct connpool_request_record *record;
 
-    while ((record = TAILQ_FIRST(&requests->ended)) != NULL) {
+    while (generation == cp_fork_generation && (record = TAILQ_FIRST(&requests->ended)) != NULL) {
         TAILQ_REMOVE(&requests->ended, record, entry);
         tell(record);
     }
+    return generation == cp_fork_generation;
 }
 
-void cp_requests_close(struct cp_requests *requests)
+bool cp_requests_close(struct cp_requests *requests)
 {
+    uint32_t generation = cp_fork_generation;
     struct connpool_request_record *record;
 
-    while ((record = TAILQ_FIRST(&requests->running)) != NULL) {
+    while (generation == cp_fork_generation && (record = TAILQ_FIRST(&requests->running)) != NULL) {
         cp_loop_abandon(record->reactor->loop, &record->task);
     }
+    return generation == cp_fork_generation;
 }
 
 /* ---- Calls ---- */

@@ -46,9 +46,10 @@ void cp_requests_fini(struct cp_requests *requests);
 
 /* Those that were passed over return to their places in line. */
 void cp_requests_return_to_line(struct cp_requests *requests);
-/* Tell of those that ended without being told. */
-void cp_requests_tell(struct cp_requests *requests);
+/* Tell of those that ended without being told. False, here and in cp_requests_close: a callback forked, and this is the
+ * child; nothing more was done. */
+bool cp_requests_tell(struct cp_requests *requests);
 /* End all with CONNPOOL_CLOSED, not from within a step of one. */
-void cp_requests_close(struct cp_requests *requests);
+bool cp_requests_close(struct cp_requests *requests);
 
 #endif

@@ -22,6 +22,10 @@
  * While a thread waits in a call of connpool.h, what its own reactors drive stands still: a blocking acquire may then
  * wait for a connection whose reset, begun by a release in the same thread, only the reactor would end.
  *
+ * A callback of a request may fork. In the child it returns, and so does the call it ran in, with CONNPOOL_FORKED, or the
+ * child execs or exits; the child may make a reactor of a context of its own meanwhile. Hooks, observers and log
+ * functions must not return in a child.
+ *
  * A connection is granted to a request provisionally until the request's callback starts. A reactor that is not
  * dispatched for a millisecond though something was granted to one of its requests may find that a thread or another
  * reactor, which would have had to wait, has taken it back; its requests then return to their places in line.
@@ -54,7 +58,7 @@ CONNPOOL_API int connpool_reactor_fd(const connpool_reactor *reactor);
  * Do what can be done now, and call the callbacks of requests that have ended. Never waits; may be called when the
  * descriptor is not readable. What callbacks begin is done in the next call, for which the descriptor stays readable.
  * CONNPOOL_INVALID, and nothing was done: in another thread than the reactor's, inside a dispatch, or NULL.
- * CONNPOOL_FORKED.
+ * CONNPOOL_FORKED, also after a callback that forked, in the child.
  */
 CONNPOOL_API connpool_status connpool_reactor_dispatch(connpool_reactor *reactor);
 
