@@ -16,6 +16,7 @@ export LD_LIBRARY_PATH
 mkdir "$folder/application"
 cd "$folder/application"
 cat >main.c <<'TEXT'
+#include <connpool/adapters/epoll.h>
 #include <connpool/connpool.h>
 #include <string.h>
 
