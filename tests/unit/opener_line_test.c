@@ -278,6 +278,49 @@ static void test_it_is_no_waiter_for_max_waiters_and_statistics(void **state)
     end(&bench);
 }
 
+/* Its open's steps run while it sleeps in line: what there is is for who was woken. */
+static void test_while_nobody_woke_it_it_takes_nothing(void **state)
+{
+    struct bench bench = {0};
+    struct stepped_acquire openers[2];
+
+    (void)state;
+    begin(&bench, "'max_size': 3");
+    start(&bench, &openers[0]);
+    test_manager_set_nth(3, TEST_OPEN, (struct test_behaviour){.kind = TEST_TRICKLE, .delay = MILLISECONDS(1)});
+    start(&bench, &openers[1]);
+    pool_give(&bench.lease);
+    virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(1));
+    stepped_acquire_run(&openers[1], 1);
+    assert_false(openers[1].is_done);
+    assert_int_equal(idle(&bench), 1);
+    stepped_acquire_run(&openers[0], 1);
+    stepped_acquire_give(&openers[0], 1);
+    stepped_acquire_run(openers, 2);
+    stepped_acquire_give(&openers[1], 1);
+    virtual_clock_advance(&bench.fixture.clock, SECONDS(30)); /* connect_timeout */
+    end(&bench);
+}
+
+/* It found the line full and took the slot that was free: so it stood in no line before. */
+static void test_it_may_stand_where_the_line_is_full(void **state)
+{
+    struct bench bench = {0};
+    struct stepped_acquire acquires[2];
+
+    (void)state;
+    begin(&bench, "'max_size': 1, 'max_waiters': 1");
+    start(&bench, &acquires[0]);
+    assert_int_equal(connpool_discard(&bench.lease), CONNPOOL_OK);
+    start(&bench, &acquires[1]);
+    assert_int_equal(opening(&bench), 1);
+    stepped_acquire_run_after(acquires, 2, OPEN_TIME);
+    stepped_acquire_give(&acquires[1], 2);
+    stepped_acquire_run(acquires, 2);
+    stepped_acquire_give(&acquires[0], 2);
+    end(&bench);
+}
+
 /* ---- Its open ends ---- */
 
 /* It was woken: the wake is passed on. */
@@ -597,6 +640,8 @@ int main(void)
         cmocka_unit_test(test_nothing_is_evicted_for_it),
         cmocka_unit_test(test_a_slot_goes_to_the_waiter_behind_it),
         cmocka_unit_test(test_it_is_no_waiter_for_max_waiters_and_statistics),
+        cmocka_unit_test(test_while_nobody_woke_it_it_takes_nothing),
+        cmocka_unit_test(test_it_may_stand_where_the_line_is_full),
         cmocka_unit_test(test_its_open_is_done_when_it_was_woken),
         cmocka_unit_test(test_its_open_is_done_when_it_was_granted_another),
         cmocka_unit_test(test_its_open_fails_when_it_was_woken),
