@@ -18,6 +18,7 @@ struct bench {
     struct pool_fixture fixture;
     connpool_reactor *reactor; /* NULL: there is none */
     connpool_lease lease;      /* connection 1, of "x" */
+    uint64_t leased;           /* how many are, when the opens have ended */
 };
 
 static void begin(struct bench *bench, enum carrier carrier, const char *keys)
@@ -39,21 +40,25 @@ static void end(struct bench *bench)
     pool_fixture_close(&bench->fixture);
 }
 
-static bool has_nothing_opening(void *argument)
+/* Whoever drives the opens has ended them: what they made is idle, or gone. */
+static bool have_ended(void *argument)
 {
     struct bench *bench = argument;
+    struct connpool_statistics numbers;
 
     if (bench->reactor != NULL) {
         reactor_run(bench->reactor);
     }
-    return pool_numbers(&bench->fixture).opening == 0;
+    numbers = pool_numbers(&bench->fixture);
+    return numbers.opening + numbers.closing == 0 && numbers.leased == bench->leased;
 }
 
-/* Time goes on; whoever drives the opens has ended them. */
-static void end_opens(struct bench *bench, int64_t nanoseconds)
+/* Time goes on, and with it the opens to their end; so many connections are leased then. */
+static void end_opens(struct bench *bench, int64_t nanoseconds, uint64_t leased)
 {
+    bench->leased = leased;
     virtual_clock_advance(&bench->fixture.clock, nanoseconds);
-    await(has_nothing_opening, bench, "the opens to end");
+    await(have_ended, bench, "the opens to end");
 }
 
 /* ---- It takes what is released ---- */
@@ -69,7 +74,7 @@ static void run_taking(enum carrier carrier)
     stepped_acquire_run(&opener, 1);
     stepped_acquire_assert(&opener, CONNPOOL_OK);
     assert_int_equal(pool_numbers(&bench.fixture).opening, 1);
-    end_opens(&bench, OPEN_TIME);
+    end_opens(&bench, OPEN_TIME, 1);
     assert_int_equal(pool_numbers(&bench.fixture).opened, 2);
     stepped_acquire_give(&opener, 1);
     end(&bench);
@@ -116,7 +121,7 @@ static void run_out_of_time(enum carrier carrier)
     stepped_acquire_run_after(&opener, 1, SECONDS(4));
     stepped_acquire_assert(&opener, CONNPOOL_TIMED_OUT);
     assert_int_equal(pool_numbers(&bench.fixture).opening, 1);
-    end_opens(&bench, SECONDS(6));
+    end_opens(&bench, SECONDS(6), 1);
     lease = pool_take(&bench.fixture, "x");
     assert_int_equal(lease_number(&lease), 2);
     pool_give(&lease);
@@ -171,7 +176,7 @@ static void run_endless(enum carrier carrier)
     stepped_acquire_run_after(&opener, 1, SECONDS(4));
     stepped_acquire_assert(&opener, CONNPOOL_TIMED_OUT);
     assert_int_equal(pool_numbers(&bench.fixture).opening, 1);
-    end_opens(&bench, SECONDS(1));
+    end_opens(&bench, SECONDS(1), 1);
     assert_int_equal(pool_numbers(&bench.fixture).ended[CONNPOOL_REASON_OPEN], 1);
     pool_give(&bench.lease);
     end(&bench);
@@ -198,7 +203,7 @@ static void test_a_connection_that_comes_with_the_deadline(void **state)
     stepped_acquire_run_after(openers, 2, SECONDS(4));
     stepped_acquire_assert(&openers[1], CONNPOOL_TIMED_OUT);
     stepped_acquire_give(&openers[0], 1);
-    end_opens(&bench, SECONDS(6));
+    end_opens(&bench, SECONDS(6), 0);
     assert_int_equal(pool_numbers(&bench.fixture).idle_base + pool_numbers(&bench.fixture).idle_extra, 3);
     end(&bench);
 }
@@ -218,7 +223,7 @@ static void test_the_endpoint_lives_as_long_as_what_is_left(void **state)
     stepped_acquire_run_after(&opener, 1, SECONDS(4));
     stepped_acquire_assert(&opener, CONNPOOL_TIMED_OUT);
     assert_int_equal(test_manager_endpoints(), 2);
-    end_opens(&bench, SECONDS(6));
+    end_opens(&bench, SECONDS(6), 1);
     assert_int_equal(test_manager_endpoints(), 1);
     pool_give(&bench.lease);
     end(&bench);
@@ -243,7 +248,7 @@ static void end_cancel(struct bench *bench, struct reactor_client *client, struc
     stepped_acquire_run(behind, 1);
     stepped_acquire_give(behind, 1);
     assert_int_equal(pool_numbers(&bench->fixture).opening, 1);
-    end_opens(bench, OPEN_TIME);
+    end_opens(bench, OPEN_TIME, 0);
     assert_int_equal(pool_numbers(&bench->fixture).opened, 2);
     assert_int_equal(pool_numbers(&bench->fixture).ended[CONNPOOL_REASON_ABANDONED], 0);
     assert_int_equal(client->told, 0);
@@ -318,7 +323,7 @@ static void test_a_request_that_does_not_come_is_passed_over(void **state)
     reactor_run(bench.reactor);
     reactor_give(&client, 1);
     assert_int_equal(pool_numbers(&bench.fixture).opening, 1);
-    end_opens(&bench, OPEN_TIME);
+    end_opens(&bench, OPEN_TIME, 0);
     end(&bench);
 }
 
@@ -337,7 +342,7 @@ static void test_a_request_that_was_passed_over_opens_on(void **state)
     stepped_acquire_run(&behind, 1);
     stepped_acquire_run_after(&behind, 1, MILLISECONDS(1) + 1);
     stepped_acquire_assert(&behind, CONNPOOL_OK);
-    end_opens(&bench, OPEN_TIME);
+    end_opens(&bench, OPEN_TIME, 2);
     reactor_give(&client, 2);
     stepped_acquire_give(&behind, 1);
     end(&bench);
@@ -362,7 +367,7 @@ static void test_an_opener_keeps_watch(void **state)
     stepped_acquire_give(&opener, 1);
     reactor_run(bench.reactor);
     reactor_give(&client, 1);
-    end_opens(&bench, OPEN_TIME);
+    end_opens(&bench, OPEN_TIME, 0);
     assert_int_equal(test_manager_opened(), 3);
     end(&bench);
 }
