@@ -120,13 +120,8 @@ bool cp_acquire_is_all_excluded(const struct cp_acquire *acquire)
 
 void cp_acquire_give_slot_back(struct cp_acquire *acquire)
 {
-    struct cp_wakes wakes = {.count = 0};
-
-    cp_lock_take(&acquire->pool->lock);
-    cp_line_unreserve(acquire->reserved, &wakes);
-    cp_lock_give(&acquire->pool->lock);
+    cp_line_give_back(acquire->reserved);
     acquire->reserved = NULL;
-    cp_wakes_fire(&wakes);
 }
 
 static cp_acquire_phase_fn *const phases[CP_ACQUIRE_PHASE_COUNT] = {

@@ -78,6 +78,25 @@ void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_end
                              (double)(endpoint->held_until - now) / (double)CP_SECOND);
 }
 
+connpool_status cp_acquire_error_not_ready(struct connpool_endpoint *endpoint, int timeout_ms, connpool_error *error)
+{
+    struct connpool_fault last;
+    char state[160];
+
+    describe(endpoint, state, sizeof(state), &last);
+    (void)cp_error_set(
+        error, CONNPOOL_TIMED_OUT, last.error_class,
+        "pool '%s', endpoint '%s': not ready within %d ms, expected min_idle (%llu) connections (%s)%s%.*s",
+        endpoint->pool->name, endpoint->name, timeout_ms, (unsigned long long)endpoint->policy.min_idle, state,
+        last.error_class != 0 ? "; last connect error: " : "", (int)sizeof(last.text),
+        last.error_class != 0 ? last.text : "");
+    if (error != NULL) {
+        error->os_error = last.os_error;
+        error->library_code = last.library_code;
+    }
+    return CONNPOOL_TIMED_OUT;
+}
+
 void cp_acquire_error_overloaded(struct cp_acquire *acquire)
 {
     struct connpool_endpoint *endpoint = acquire->endpoints[0];

@@ -15,4 +15,7 @@ void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_end
 /* No lock held. */
 void cp_acquire_error_overloaded(struct cp_acquire *acquire);
 
+/* connpool_wait_ready: this endpoint has fewer connections than min_idle. Returns CONNPOOL_TIMED_OUT. */
+connpool_status cp_acquire_error_not_ready(struct connpool_endpoint *endpoint, int timeout_ms, connpool_error *error);
+
 #endif

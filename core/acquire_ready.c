@@ -147,7 +147,7 @@ static bool is_held_down(struct cp_acquire *acquire, int64_t now)
 static enum cp_course begin_open(struct cp_acquire *acquire, const struct connpool_wait *wait)
 {
     struct connpool_endpoint *endpoint = acquire->reserved;
-    struct connpool_connection *opening = cp_connection_new(endpoint);
+    struct connpool_connection *opening = cp_connection_start(endpoint);
 
     if (opening == NULL) {
         cp_acquire_give_slot_back(acquire);
@@ -157,12 +157,6 @@ static enum cp_course begin_open(struct cp_acquire *acquire, const struct connpo
     }
     acquire->reserved = NULL;
     acquire->opening = opening;
-    cp_lock_take(&endpoint->lock);
-    cp_connection_set_state(opening, CP_OPENING);
-    cp_lock_give(&endpoint->lock);
-    if (acquire->pool->is_observed) {
-        opening->opened_at = cp_clock_precise(&acquire->pool->context->clock);
-    }
     return start(acquire, CP_ACQUIRE_OPEN, CP_OPEN, wait);
 }
 

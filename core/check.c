@@ -66,20 +66,40 @@ static void check_parts(const struct connpool_options *options, const struct cp_
     } while (++i < pool->endpoint_count && !mistakes->no_memory);
 }
 
+/* All of it, read once more, without a collector, which may connect. NULL: the error. */
+static connpool *open_all(const struct connpool_options *options, connpool_error *error)
+{
+    struct cp_mistakes mistakes = {0};
+    struct cp_config *config = cp_config_load(options, &mistakes, error);
+    connpool *context;
+
+    if (config == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < config->pool_count; i++) {
+        config->pools[i].policy.background_collector = false;
+    }
+    context = cp_context_open(options, config, error);
+    cp_config_free(config);
+    return context;
+}
+
 /* What the managers say when they see it: they read files and make their pools and endpoints, and connect nothing. The
  * first that refuses ends an open; so where it fails, each is asked for itself. */
 static connpool_status check_managers(const struct connpool_options *given, struct cp_config *config,
                                       struct cp_mistakes *mistakes, connpool_error *error)
 {
-    connpool_error refusal;
-    connpool *context = connpool_open_with(given, &refusal);
     struct connpool_options options;
+    connpool_error refusal;
+    connpool *context;
 
-    if (context != NULL) {
-        return connpool_close(context, 0, NULL);
-    }
     if (cp_config_take_options(given, &options, error) != CONNPOOL_OK) {
         return CONNPOOL_INVALID;
+    }
+    cp_memory_keep_allocator();
+    context = open_all(&options, &refusal);
+    if (context != NULL) {
+        return connpool_close(context, 0, NULL);
     }
     for (size_t i = 0; i < config->pool_count && refusal.status != CONNPOOL_NO_MEMORY && !mistakes->no_memory; i++) {
         check_parts(&options, &config->pools[i], mistakes);

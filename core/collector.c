@@ -68,7 +68,12 @@ static int64_t report_leaks(struct cp_collector *collector, struct connpool_pool
     return pool->next_leak_sweep;
 }
 
-static duty_fn *const duties[] = {close_due, forget_unused, report_leaks};
+static int64_t top_up(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+{
+    return cp_supply_top_up(pool, collector->loop, now);
+}
+
+static duty_fn *const duties[] = {close_due, forget_unused, report_leaks, top_up};
 
 #define DUTIES (sizeof(duties) / sizeof(duties[0]))
 

@@ -144,6 +144,22 @@ struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint
     return connection;
 }
 
+struct connpool_connection *cp_connection_start(struct connpool_endpoint *endpoint)
+{
+    struct connpool_connection *connection = cp_connection_new(endpoint);
+
+    if (connection == NULL) {
+        return NULL;
+    }
+    cp_lock_take(&endpoint->lock);
+    cp_connection_set_state(connection, CP_OPENING);
+    cp_lock_give(&endpoint->lock);
+    if (connection->pool->is_observed) {
+        connection->opened_at = cp_clock_precise(&connection->pool->context->clock);
+    }
+    return connection;
+}
+
 void cp_connection_record_descriptors(struct connpool_connection *connection)
 {
     int32_t found[CP_CONNECTION_DESCRIPTORS];

@@ -107,6 +107,9 @@ static inline uint64_t cp_connection_next_generation(struct connpool_connection 
 /* A record for an endpoint's new connection, FREE, with a zeroed plugin state; NULL: no memory, or the pool is closing.
  * A reference on the context is taken, and the connection counts for connpool_close. No lock held. */
 struct connpool_connection *cp_connection_new(struct connpool_endpoint *endpoint);
+/* The same, OPENING, in a slot that the caller reserved and that is the connection's now; NULL: it is the caller's
+ * still. No lock held. */
+struct connpool_connection *cp_connection_start(struct connpool_endpoint *endpoint);
 /* The one place where a state changes. The endpoint's lock is held. */
 void cp_connection_set_state(struct connpool_connection *connection, enum cp_state state);
 

@@ -133,7 +133,9 @@ static connpool_status add_pools(struct connpool *context, struct cp_config *con
         wants_collector |= pool->policy.background_collector;
     }
     if (wants_collector) {
+        cp_lock_take(&context->lock); /* the thread may want the collector before it is known here */
         context->collector = cp_collector_start(context, error);
+        cp_lock_give(&context->lock);
         return context->collector == NULL ? CONNPOOL_NO_MEMORY : CONNPOOL_OK;
     }
     return CONNPOOL_OK;
@@ -246,7 +248,9 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
     cancel_state = cp_cancel_disable();
     set_closing_driven(context, true);
     cp_reactor_retire_of_thread(context);
+    cp_ready_wake_all(context);
     close_pools(context);
+    cp_collector_kick_of(context);
     if (!is_all_gone(context)) {
         wait_until_gone(context, deadline);
     }

@@ -17,6 +17,7 @@
 #include "lock.h"
 #include "log.h"
 #include "loop.h"
+#include "ready.h"
 
 struct cp_collector;
 struct cp_config;
@@ -47,6 +48,7 @@ struct connpool {
     /* Guarded by lock. */
     bool is_closing_driven; /* connpool_close waits, and drives its loop */
     LIST_HEAD(, cp_driven_loop) driven_loops;
+    struct cp_ready_waiters ready_waiters;
 };
 
 /* A context with the pools of a configuration, which gives its names and options away. options: as

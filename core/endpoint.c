@@ -80,12 +80,10 @@ void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *l
     lease->generation = cp_connection_next_generation(connection);
 }
 
-int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
+static int64_t park(struct connpool_connection *connection, int64_t now, bool is_extra)
 {
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
-    const struct cp_policy *policy = &endpoint->policy;
-    bool is_extra = leased(endpoint) - 1 + endpoint->count[CP_BASE] >= policy->min_idle;
-    int64_t idle_end = cp_time_add(now, policy->idle_timeout);
+    int64_t idle_end = cp_time_add(now, endpoint->policy.idle_timeout);
 
     connection->released = now;
     connection->parked = ++endpoint->parkings;
@@ -93,6 +91,20 @@ int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
     connection->due = is_extra && idle_end < connection->expires ? idle_end : connection->expires;
     cp_connection_set_state(connection, is_extra ? CP_EXTRA : CP_BASE);
     return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+}
+
+int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
+{
+    const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    return park(connection, now, leased(endpoint) - 1 + endpoint->count[CP_BASE] >= endpoint->policy.min_idle);
+}
+
+int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now)
+{
+    const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+
+    return park(connection, now, endpoint->count[CP_BASE] >= endpoint->policy.min_idle);
 }
 
 int64_t cp_endpoint_put_back(struct connpool_connection *connection)

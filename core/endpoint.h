@@ -19,6 +19,7 @@
 #include "lock.h"
 #include "options.h"
 #include "policy.h"
+#include "recovery.h"
 #include "table.h"
 
 struct cp_place; /* a waiter's place in an endpoint's line (line.h) */
@@ -53,8 +54,8 @@ struct connpool_endpoint {
     void *plugin_state; /* behind the record in the same block; NULL: the manager has none */
 
     /* Guarded by the pool's lock. */
-    uint64_t size;       /* slots in use */
-    uint64_t references; /* handles, waiters' places and slots; of a run-time endpoint the last one ends it */
+    uint64_t size;            /* slots in use */
+    uint64_t references;      /* handles, waiters' places and slots; of a run-time endpoint the last one ends it */
     struct cp_places places;  /* of waiters that want a connection or a slot */
     struct cp_places openers; /* of those that open a connection and want one that is there sooner (line.h) */
     uint64_t waiters;         /* places of the first kind */
@@ -64,6 +65,10 @@ struct connpool_endpoint {
     int64_t blocked_until; /* the peer takes no more connections: no open is started before */
     int64_t held_until;    /* hold-down after a failed connect */
     struct connpool_fault last_fault;
+    struct cp_recovery recovery;              /* of the opens, where it is kept */
+    int64_t ready_at;                         /* the collector saw it ready last (ready.h) */
+    bool is_ready;                            /* as the collector saw it */
+    uint32_t supply_opens;                    /* under way; only the collector's thread */
     TAILQ_ENTRY(connpool_endpoint) lingering; /* unused, but held down */
     bool is_lingering;
     RB_ENTRY(connpool_endpoint) indexed;   /* in the pool's index of what is due */
@@ -95,6 +100,9 @@ void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *l
 /* Park a connection as base or extra. Returns when it is due if the index must be lowered to that (cp_due_lower), else
  * CP_NEVER. The endpoint's lock is held. */
 int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now);
+
+/* The same for one that was opened ahead of use: base also while others are leased, which come back as extra. */
+int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now);
 
 /* Park a connection that was taken, looked at and not used, as if it had not been touched: the same place, last use and
  * time to be closed. Returns as cp_endpoint_park. The endpoint's lock is held. */

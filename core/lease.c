@@ -7,7 +7,7 @@
 static connpool_status refusal(const connpool_lease *lease)
 {
     return lease != NULL && lease->connection != NULL && cp_pool_is_forked(lease->connection->pool) ? CONNPOOL_FORKED
-                                                                                                   : CONNPOOL_STALE;
+                                                                                                    : CONNPOOL_STALE;
 }
 
 /* The connection, NULL: the lease holds nothing. Only its holder asks, so it stays so for the call. */

@@ -151,6 +151,19 @@ static struct cp_places *places_for(struct connpool_endpoint *endpoint, const st
     return waiter->is_opener ? &endpoint->openers : &endpoint->places;
 }
 
+bool cp_line_reserve_spare(struct connpool_endpoint *endpoint)
+{
+    struct connpool_pool *pool = endpoint->pool;
+
+    if (pool->is_closing || endpoint->size >= endpoint->policy.max_size || pool->total >= pool->policy.total_max_size ||
+        first_hungry(pool) != NULL) {
+        return false;
+    }
+    pool->total++;
+    take_slot(endpoint);
+    return true;
+}
+
 /* Out of every line it stands in; the lines it leaves get new heads. */
 static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
@@ -262,6 +275,16 @@ void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wake
         grant(first, hungry, wakes);
     }
     cp_line_match(endpoint, wakes);
+}
+
+void cp_line_give_back(struct connpool_endpoint *endpoint)
+{
+    struct cp_wakes wakes = {.count = 0};
+
+    cp_lock_take(&endpoint->pool->lock);
+    cp_line_unreserve(endpoint, &wakes);
+    cp_lock_give(&endpoint->pool->lock);
+    cp_wakes_fire(&wakes);
 }
 
 void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)

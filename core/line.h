@@ -100,8 +100,12 @@ enum cp_reservation {
 };
 /* A slot for an endpoint, evicting where the pool is full. The pool's lock is held; takes endpoints' locks. */
 enum cp_reservation cp_line_reserve(struct connpool_endpoint *endpoint, struct connpool_connection **victim);
+/* A slot that is free and that no waiter can use. The pool's lock is held; takes endpoints' locks. */
+bool cp_line_reserve_spare(struct connpool_endpoint *endpoint);
 /* Give a slot back, to the waiter that came first of all that can use it. The pool's lock is held. */
 void cp_line_unreserve(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
+/* The same, no lock held. */
+void cp_line_give_back(struct connpool_endpoint *endpoint);
 /* A victim of this endpoint has ended; its slot of the pool belongs to another endpoint now. The pool's lock is held.
  */
 void cp_line_pass_slot(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);

@@ -2,13 +2,24 @@
 /* observe: see observe.h. */
 #include "observe.h"
 
-static void tell(struct connpool_pool *pool, connpool_observe_fn *observe, struct connpool_event *event)
+#include <string.h>
+
+#define MEMBER(name) offsetof(struct connpool_observer, name)
+
+/* member: the offset in a struct connpool_observer of the function that is to be told. */
+static void tell(struct connpool_pool *pool, size_t member, struct connpool_event *event)
 {
+    const struct cp_observer *observer = atomic_load(&pool->observer);
+    connpool_observe_fn *observe = NULL;
+
+    if (observer != NULL) {
+        memcpy(&observe, (const char *)&observer->functions + member, sizeof(observe));
+    }
     if (observe != NULL) {
         event->size = sizeof(*event);
         event->pool = pool;
         cp_lock_assert_none();
-        observe(pool->observer.argument, event);
+        observe(observer->functions.argument, event);
     }
 }
 
@@ -43,7 +54,7 @@ void cp_observe_opened(struct connpool_connection *connection, int64_t duration)
     struct connpool_event event = about(connection, duration);
 
     count(pool, &pool->histograms.open, duration);
-    tell(pool, pool->observer.opened, &event);
+    tell(pool, MEMBER(opened), &event);
 }
 
 void cp_observe_acquired(const connpool_lease *lease, bool is_new, int64_t duration)
@@ -53,7 +64,7 @@ void cp_observe_acquired(const connpool_lease *lease, bool is_new, int64_t durat
 
     event.is_new = is_new;
     count(pool, &pool->histograms.acquire, duration);
-    tell(pool, pool->observer.acquired, &event);
+    tell(pool, MEMBER(acquired), &event);
 }
 
 void cp_observe_released(struct connpool_connection *connection, int64_t duration)
@@ -62,7 +73,7 @@ void cp_observe_released(struct connpool_connection *connection, int64_t duratio
     struct connpool_event event = about(connection, duration);
 
     count(pool, &pool->histograms.lease, duration);
-    tell(pool, pool->observer.released, &event);
+    tell(pool, MEMBER(released), &event);
 }
 
 void cp_observe_dead(struct connpool_connection *connection, const connpool_error *error)
@@ -70,7 +81,7 @@ void cp_observe_dead(struct connpool_connection *connection, const connpool_erro
     struct connpool_event event = about(connection, age_of(connection));
 
     event.error = error;
-    tell(connection->pool, connection->pool->observer.dead, &event);
+    tell(connection->pool, MEMBER(dead), &event);
 }
 
 void cp_observe_closed(struct connpool_connection *connection)
@@ -78,7 +89,7 @@ void cp_observe_closed(struct connpool_connection *connection)
     struct connpool_event event = about(connection, age_of(connection));
 
     event.reason = connection->reason;
-    tell(connection->pool, connection->pool->observer.closed, &event);
+    tell(connection->pool, MEMBER(closed), &event);
 }
 
 void cp_observe_leaked(struct connpool_endpoint *endpoint, uint64_t connection, int64_t held,
@@ -87,7 +98,7 @@ void cp_observe_leaked(struct connpool_endpoint *endpoint, uint64_t connection, 
     struct connpool_event event = {
         .endpoint = endpoint->name, .connection = connection, .duration = held, .leak = leak};
 
-    tell(endpoint->pool, endpoint->pool->observer.leaked, &event);
+    tell(endpoint->pool, MEMBER(leaked), &event);
 }
 
 void cp_observe_acquire_error(struct connpool_endpoint *endpoint, const connpool_error *error, int64_t duration)
@@ -95,5 +106,5 @@ void cp_observe_acquire_error(struct connpool_endpoint *endpoint, const connpool
     struct connpool_pool *pool = endpoint->pool;
     struct connpool_event event = {.endpoint = endpoint->name, .duration = duration, .error = error};
 
-    tell(pool, error->status == CONNPOOL_TIMED_OUT ? pool->observer.timed_out : pool->observer.failed, &event);
+    tell(pool, error->status == CONNPOOL_TIMED_OUT ? MEMBER(timed_out) : MEMBER(failed), &event);
 }

@@ -58,7 +58,7 @@ static const struct key keys[] = {
     {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0},
     {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1},
     {.name = "retry", .kind = LATER},
-    {.name = "prewarm", .kind = LATER},
+    {"prewarm", BOOLEAN, COLLECTED, MEMBER(prewarm), 0, 1, 0},
     {"leak_after", DURATION, OR_NONE, MEMBER(leak_after), LEAST, LONGEST, 0},
 };
 

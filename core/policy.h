@@ -31,6 +31,7 @@ struct cp_policy {
     uint64_t max_waiters; /* 0: none */
     int64_t holddown;
     int64_t leak_after; /* CP_NEVER: none */
+    bool prewarm;       /* with the collector: min_idle connections are opened ahead of use */
     bool watch;         /* with the collector: parked connections are served by their `idle` step */
 };
 

@@ -105,6 +105,7 @@ static void init_lists(struct connpool_pool *pool)
     RB_INIT(&pool->hungry);
     cp_lanes_init(&pool->lanes);
     TAILQ_INIT(&pool->busy);
+    cp_supply_init(&pool->supply);
     TAILQ_INIT(&pool->endpoints);
     TAILQ_INIT(&pool->lingering);
     TAILQ_INIT(&pool->free_endpoints);
@@ -148,6 +149,16 @@ struct connpool_pool *cp_pool_new(struct connpool *context, struct cp_config_poo
     return pool;
 }
 
+static void free_observers(struct connpool_pool *pool)
+{
+    struct cp_observer *observer;
+
+    while ((observer = pool->observers) != NULL) {
+        pool->observers = observer->before;
+        cp_free(observer);
+    }
+}
+
 void cp_pool_free(struct connpool_pool *pool)
 {
     struct connpool_connection *connection;
@@ -161,6 +172,7 @@ void cp_pool_free(struct connpool_pool *pool)
     }
     cp_endpoints_free_all(pool);
     free_states(pool);
+    free_observers(pool);
     cp_options_unref(pool->defaults);
     cp_free(pool->named);
     cp_free(pool->name);
@@ -302,9 +314,23 @@ void connpool_pool_on_configure(connpool_pool *pool, connpool_configure_fn *conf
     set_hot_paths(pool);
 }
 
+/* From now on. NULL: nobody. */
+static void set_observer(struct connpool_pool *pool, struct cp_observer *observer)
+{
+    cp_lock_take(&pool->lock);
+    if (observer != NULL) {
+        observer->before = pool->observers;
+        pool->observers = observer;
+    }
+    atomic_store(&pool->observer, observer);
+    atomic_store(&pool->is_observed, observer != NULL);
+    cp_lock_give(&pool->lock);
+    set_hot_paths(pool);
+}
+
 connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer)
 {
-    struct connpool_observer copy = {0};
+    struct cp_observer *copy;
 
     if (pool == NULL) {
         return CONNPOOL_NOT_FOUND;
@@ -312,14 +338,19 @@ connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool
     if (cp_pool_is_forked(pool)) {
         return CONNPOOL_FORKED;
     }
-    if (observer != NULL) {
-        if (observer->size < offsetof(struct connpool_observer, opened)) {
-            return CONNPOOL_INVALID;
-        }
-        memcpy(&copy, observer, observer->size < sizeof(copy) ? observer->size : sizeof(copy));
+    if (observer == NULL) {
+        set_observer(pool, NULL);
+        return CONNPOOL_OK;
     }
-    pool->observer = copy;
-    pool->is_observed = observer != NULL;
-    set_hot_paths(pool);
+    if (observer->size < offsetof(struct connpool_observer, opened)) {
+        return CONNPOOL_INVALID;
+    }
+    copy = cp_alloc(sizeof(*copy));
+    if (copy == NULL) {
+        return CONNPOOL_NO_MEMORY;
+    }
+    memcpy(&copy->functions, observer,
+           observer->size < sizeof(copy->functions) ? observer->size : sizeof(copy->functions));
+    set_observer(pool, copy);
     return CONNPOOL_OK;
 }

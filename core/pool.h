@@ -10,6 +10,7 @@
 #include "fork.h"
 #include "leak.h"
 #include "line.h"
+#include "supply.h"
 
 /* A manager's pool state: one for each distinct set of shared options. */
 struct cp_pool_state {
@@ -22,6 +23,12 @@ struct cp_pool_state {
 RB_HEAD(cp_hungry_tree, connpool_endpoint);
 TAILQ_HEAD(cp_endpoint_list, connpool_endpoint);
 TAILQ_HEAD(cp_acquire_list, cp_acquire);
+
+/* What the application set, and what it had set before: somebody may be in it. */
+struct cp_observer {
+    struct connpool_observer functions;
+    struct cp_observer *before;
+};
 
 struct connpool_pool {
     /* Constant once the context is open. */
@@ -37,8 +44,8 @@ struct connpool_pool {
     struct connpool_endpoint *named_by_name; /* uthash, read only: no lock */
     connpool_configure_fn *configure;
     void *configure_argument;
-    struct connpool_observer observer;
-    bool is_observed;
+    _Atomic(struct cp_observer *) observer; /* NULL: none; set at any time, as the next */
+    _Atomic bool is_observed;
     bool finds_leaks; /* leak_after is set for it or one of its endpoints */
     int64_t shortest_leak_after;
     bool parks_at_once;  /* nothing is to be reset or told when a lease ends */
@@ -67,10 +74,13 @@ struct connpool_pool {
     struct connpool_endpoint *by_name;    /* uthash: run-time endpoints by the text that made them */
     struct connpool_endpoint *by_options; /* uthash: all endpoints by what their options hash to */
     uint64_t run_time_endpoints;
-    struct cp_counters retired; /* of run-time endpoints that are gone */
+    struct cp_observer *observers; /* all that were set, the last first */
+    struct cp_counters retired;    /* of run-time endpoints that are gone */
     struct connpool_histograms histograms;
     struct cp_leak_list tracked; /* the connections whose leases are noted */
     int64_t next_leak_sweep;     /* the collector's own */
+
+    struct cp_supply supply; /* the collector's own */
 
     size_t index; /* in the context's array; constant */
 };

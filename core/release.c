@@ -102,7 +102,8 @@ void cp_release_settle(struct connpool_connection *connection)
     cp_lock_give(&endpoint->lock);
     if (!is_spent && !cp_line_hand_over(connection, &wakes)) {
         cp_lock_take(&endpoint->lock);
-        due = cp_endpoint_park(connection, now);
+        due = connection->uses == 0 && endpoint->policy.prewarm ? cp_endpoint_park_ahead(connection, now)
+                                                                : cp_endpoint_park(connection, now);
         cp_lock_give(&endpoint->lock);
         is_earlier = cp_line_parked(endpoint, due, &wakes);
     }

@@ -25,14 +25,14 @@ static int64_t life_of(struct connpool_pool *pool, const struct cp_policy *polic
 }
 
 /* The endpoint is in order: whoever waited for that may open. */
-static void clear_faults(struct connpool_endpoint *endpoint)
+static void clear_faults(struct connpool_endpoint *endpoint, int64_t now)
 {
     struct connpool_pool *pool = endpoint->pool;
     struct cp_wakes wakes = {.count = 0};
     bool was_stopped;
 
     cp_lock_take(&pool->lock);
-    was_stopped = endpoint->held_until != 0 || endpoint->blocked_until != 0;
+    was_stopped = cp_recovery_succeeded(endpoint, now) || endpoint->held_until != 0 || endpoint->blocked_until != 0;
     endpoint->held_until = 0;
     endpoint->blocked_until = 0;
     endpoint->last_fault.error_class = 0;
@@ -57,9 +57,9 @@ void cp_verdict_opened(struct connpool_connection *connection)
     endpoint->counters.opened++;
     cp_connection_set_state(connection, CP_CHECKING);
     cp_lock_give(&endpoint->lock);
-    clear_faults(endpoint);
+    clear_faults(endpoint, now);
     if (pool->is_observed) {
-        cp_observe_opened(connection, now - connection->opened_at);
+        cp_observe_opened(connection, connection->opened_at == 0 ? 0 : now - connection->opened_at);
     }
 }
 
@@ -72,6 +72,7 @@ bool cp_verdict_open_failed(struct connpool_connection *connection)
 
     cp_lock_take(&pool->lock);
     endpoint->last_fault = connection->fault;
+    cp_recovery_failed(endpoint, connection->fault.error_class, now);
     cp_lock_take(&endpoint->lock);
     cp_endpoint_doom(connection, CONNPOOL_REASON_OPEN, false);
     cp_lock_give(&endpoint->lock);

@@ -318,6 +318,16 @@ static inline void connpool_release_scoped(connpool_lease *lease)
 CONNPOOL_API void connpool_pool_drain(connpool_pool *pool);
 CONNPOOL_API void connpool_endpoint_drain(connpool_endpoint *endpoint);
 
+/*
+ * Wait until every named endpoint with `prewarm`, in all pools, is ready: has, or had since the call, min_idle
+ * connections open and usable at one time, idle or leased; OK at once where there is no such endpoint. timeout_ms: 0
+ * only looks; CONNPOOL_WAIT_FOREVER. CONNPOOL_TIMED_OUT: the error names the first endpoint that is not ready, what it
+ * has and its last connect error; the pools go on trying. CONNPOOL_CLOSED, CONNPOOL_FORKED, CONNPOOL_NO_MEMORY;
+ * CONNPOOL_INVALID: a limit that is none of these, or not 0 inside a reactor's dispatch. May wait.
+ */
+CONNPOOL_API CONNPOOL_MUST_CHECK connpool_status connpool_wait_ready(connpool *context, int timeout_ms,
+                                                                     connpool_error *error);
+
 /* Close what is due in all pools, whatever its number; for pools without a collector in an application that went quiet.
  * Returns how many. May wait up to dispose_timeout. */
 CONNPOOL_API size_t connpool_maintain(connpool *context);
@@ -420,7 +430,8 @@ struct connpool_observer {
     connpool_observe_fn *leaked; /* once for a lease that is held for longer than leak_after */
 };
 /* Set the observer (copied), NULL: none. Before the first acquire: what happens in other threads at the time may be
- * told to either, or to none. CONNPOOL_INVALID: its size is not set. CONNPOOL_NOT_FOUND, CONNPOOL_FORKED. */
+ * told to either, or to none (with `prewarm`: opens ahead of use). CONNPOOL_INVALID: its size is not set.
+ * CONNPOOL_NOT_FOUND, CONNPOOL_NO_MEMORY, CONNPOOL_FORKED. */
 CONNPOOL_API connpool_status connpool_pool_observe(connpool_pool *pool, const struct connpool_observer *observer);
 
 /* Times by power of two: bucket i counts durations of at least 2^i ns and under 2^(i+1); kept only while an observer is

@@ -341,3 +341,31 @@ void await_live(size_t count)
 {
     await(has_live, &count, "so many connections to live");
 }
+
+struct turns_wanted {
+    const struct pool_fixture *fixture;
+    uint64_t count;
+};
+
+/* It reads the boot-time clock once in each of its turns. */
+static bool has_turned(void *argument)
+{
+    const struct turns_wanted *wanted = argument;
+
+    connpool_clock_moved(wanted->fixture->context);
+    return atomic_load(&wanted->fixture->clock.reads[CONNPOOL_CLOCK_BOOT]) >= wanted->count;
+}
+
+void await_collector(struct pool_fixture *fixture)
+{
+    /* The turn that it is in, one in which it starts what is wanted, one in which that runs, one that sees the end. */
+    struct turns_wanted wanted = {fixture, atomic_load(&fixture->clock.reads[CONNPOOL_CLOCK_BOOT]) + 4};
+
+    await(has_turned, &wanted, "the collector to look");
+}
+
+void await_collector_after(struct pool_fixture *fixture, int64_t nanoseconds)
+{
+    virtual_clock_advance(&fixture->clock, nanoseconds);
+    await_collector(fixture);
+}

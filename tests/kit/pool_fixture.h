@@ -77,5 +77,9 @@ void await(bool (*condition)(void *argument), void *argument, const char *what);
 void await_waiters(struct pool_fixture *fixture, uint64_t count);
 /* Yield until so many connections live. */
 void await_live(size_t count);
+/* Wake the collector, and yield until it has looked at all it serves, and what came of that, at the time that is. */
+void await_collector(struct pool_fixture *fixture);
+/* Move the clock, then the same. */
+void await_collector_after(struct pool_fixture *fixture, int64_t nanoseconds);
 
 #endif

@@ -57,7 +57,7 @@ static void write_default(const json_t *value, char *text, size_t size)
 
 static int is_for_later(const char *key)
 {
-    static const char *const later[] = {"retry", "prewarm"};
+    static const char *const later[] = {"retry"};
 
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (strcmp(key, later[i]) == 0) {

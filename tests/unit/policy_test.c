@@ -43,6 +43,7 @@ static void test_defaults(void **state)
     assert_int_equal(policy.holddown, 0);
     assert_true(policy.watch);
     assert_true(policy.leak_after == CP_NEVER);
+    assert_false(policy.prewarm);
 }
 
 /* How many mistakes one key with that value makes. */
