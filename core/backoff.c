@@ -2,12 +2,13 @@
 /* backoff: see backoff.h. */
 #include "backoff.h"
 
-#define GROWTH 3
-
-int64_t cp_backoff_next(int64_t last, double random)
+int64_t cp_backoff_pause(uint32_t failures, double random)
 {
-    int64_t upper = GROWTH * (last < CP_BACKOFF_FIRST ? CP_BACKOFF_FIRST : last);
+    int64_t bound = CP_BACKOFF_FIRST;
 
-    upper = upper < CP_BACKOFF_MOST ? upper : CP_BACKOFF_MOST;
-    return CP_BACKOFF_FIRST + (int64_t)((double)(upper - CP_BACKOFF_FIRST) * random);
+    for (uint32_t i = 0; i < failures && bound < CP_BACKOFF_MOST; i++) {
+        bound *= 2;
+    }
+    bound = bound < CP_BACKOFF_MOST ? bound : CP_BACKOFF_MOST;
+    return CP_BACKOFF_FIRST + (int64_t)((double)(bound - CP_BACKOFF_FIRST) * random);
 }

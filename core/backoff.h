@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * backoff: how long to leave a server alone after a connect that failed. Decorrelated jitter (Brooker, "Exponential
- * Backoff And Jitter", AWS Architecture Blog, 2015, where it ends soonest with the least work): each pause is drawn
- * between the first one and three times the last one. The upper end, not the pause, is cut at the most, so that clients
- * of a server that is down for long stay spread.
+ * backoff: how long to leave a server alone after connects that failed. Exponential backoff with full jitter (Brooker,
+ * "Exponential Backoff And Jitter", AWS Architecture Blog, 2015): each pause is drawn below a bound that doubles with
+ * each failure, so that clients which failed together do not come together again. Not below CP_BACKOFF_FIRST: the
+ * first pause must not be none.
  */
 #ifndef CP_BACKOFF_H
 #define CP_BACKOFF_H
@@ -19,8 +19,7 @@
  * the account, and none will succeed soon. */
 #define CP_BACKOFF_LONGEST (60 * CP_SECOND)
 
-/* The pause after one of `last` (0: the first), for a random number 0 <= random < 1: from CP_BACKOFF_FIRST to
- * CP_BACKOFF_MOST. */
-int64_t cp_backoff_next(int64_t last, double random);
+/* The pause after so many failures in a row (at least 1), for a random number 0 <= random < 1. */
+int64_t cp_backoff_pause(uint32_t failures, double random);
 
 #endif

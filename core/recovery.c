@@ -35,9 +35,8 @@ void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class,
         recovery->refused_until =
             cp_time_add(now, CP_BACKOFF_LONGEST + (int64_t)((double)CP_BACKOFF_LONGEST * SPREAD * random));
     } else if (recovery->until <= now) {
-        /* Those that were under way together when it went down are one failure. */
-        recovery->pause = cp_backoff_next(recovery->pause, random);
-        recovery->until = cp_time_add(now, recovery->pause);
+        recovery->failures += recovery->failures != UINT32_MAX;
+        recovery->until = cp_time_add(now, cp_backoff_pause(recovery->failures, random));
     }
 }
 

@@ -18,7 +18,7 @@ struct connpool_endpoint;
 /* All zero: in order. */
 struct cp_recovery {
     uint64_t limit;        /* opens at one time; 0: as many as there are slots */
-    int64_t pause;         /* the last one; 0: no open failed since one succeeded */
+    uint32_t failures;     /* in a row; those that were under way together are one */
     int64_t until;         /* no open is started before */
     int64_t refused_until; /* nor by the top-up: what failed does not pass by itself */
     int64_t succeeded_at;  /* the last open that succeeded while there was a limit */
