@@ -79,6 +79,11 @@ void cp_lane_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct 
     }
 }
 
+void cp_lane_returned(struct connpool_pool *pool, struct cp_wakes *wakes)
+{
+    set_watches(&pool->lanes, wakes);
+}
+
 void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
     if (waiter->lane->loop == NULL) {

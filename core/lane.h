@@ -59,6 +59,9 @@ void cp_lane_fini(struct cp_lane *lane, struct connpool_pool *pool);
 /* A waiter stands in line now, or does not any more. */
 void cp_lane_enter(struct connpool_pool *pool, struct cp_waiter *waiter);
 void cp_lane_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
+/* A waiter that was passed over stands in line again without having looked itself: while others are called it may have
+ * to be the watch. */
+void cp_lane_returned(struct connpool_pool *pool, struct cp_wakes *wakes);
 /* A waiter was woken or granted something; nothing for a thread's. */
 void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
 /* It has come, or need not any more. Nothing where it was not called. */

@@ -507,6 +507,7 @@ void cp_line_return(struct connpool_pool *pool, struct cp_waiter *waiter, struct
     }
     cp_line_enter(pool, waiter);
     match_all(waiter, wakes);
+    cp_lane_returned(pool, wakes);
 }
 
 /* ---- Close ---- */

@@ -461,8 +461,17 @@ static bool collect_event(struct cp_loop *loop, const struct epoll_event *event)
     return false;
 }
 
-/* Queue the tasks whose descriptors are ready. Whether the eventfd was read. */
-static bool collect_events(struct cp_loop *loop)
+/* The eventfd was read. What comes from here on writes it again; what came before is seen by this dispatch, which has
+ * not looked at the clock and at the queue yet. */
+static void end_signal(struct cp_loop *loop)
+{
+    (void)pthread_mutex_lock(&loop->lock);
+    loop->signalled = false;
+    (void)pthread_mutex_unlock(&loop->lock);
+}
+
+/* Queue the tasks whose descriptors are ready. */
+static void collect_events(struct cp_loop *loop)
 {
     struct epoll_event events[EVENTS_A_CALL];
     bool was_signalled = false;
@@ -474,7 +483,9 @@ static bool collect_events(struct cp_loop *loop)
             was_signalled = collect_event(loop, &events[i]) || was_signalled;
         }
     } while (count == EVENTS_A_CALL || (count < 0 && errno == EINTR));
-    return was_signalled;
+    if (was_signalled) {
+        end_signal(loop);
+    }
 }
 
 /* Queue the tasks whose time has come, in the order of their times. */
@@ -490,14 +501,11 @@ static void collect_times(struct cp_loop *loop)
 }
 
 /* From here on what is queued is for the next dispatch. */
-static uint64_t begin_round(struct cp_loop *loop, bool was_signalled)
+static uint64_t begin_round(struct cp_loop *loop)
 {
     uint64_t round;
 
     (void)pthread_mutex_lock(&loop->lock);
-    if (was_signalled) {
-        loop->signalled = false;
-    }
     round = ++loop->round;
     (void)pthread_mutex_unlock(&loop->lock);
     return round;
@@ -526,12 +534,11 @@ void cp_loop_dispatch(struct cp_loop *loop)
     struct cp_task *task;
     int cancel_state;
     uint64_t round;
-    bool was_signalled;
 
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    was_signalled = collect_events(loop);
+    collect_events(loop);
     collect_times(loop);
-    round = begin_round(loop, was_signalled);
+    round = begin_round(loop);
     /* A task may have forked, and come back in the child: there the loop's descriptors are the parent's. */
     while (generation == cp_fork_generation && (task = take_queued(loop, round)) != NULL) {
         step_task(loop, task);

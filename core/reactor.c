@@ -129,6 +129,9 @@ connpool_status connpool_reactor_dispatch(connpool_reactor *reactor)
     if (cp_requests_tell(&reactor->requests)) {
         cp_loop_dispatch(reactor->loop);
     }
+    if (!cp_reactor_is_forked(reactor)) {
+        return_to_line(reactor); /* the loop may have seen the kick of who passed it over meanwhile */
+    }
     dispatching = NULL;
     cp_cancel_restore(cancel_state);
     return cp_reactor_is_forked(reactor) ? CONNPOOL_FORKED : CONNPOOL_OK;

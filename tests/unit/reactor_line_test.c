@@ -448,6 +448,38 @@ static void test_the_watch_is_handed_on(void **state)
     end_with(&bench, &client, 1);
 }
 
+/* Passed over itself, it comes back while another reactor has been called and does not come: no thread waits, and the
+ * request that was called is gone. */
+static void test_who_returns_to_the_line_is_the_watch(void **state)
+{
+    struct bench bench = {0};
+    struct reactor_client stuck = {0};
+    struct reactor_client clients[2] = {0};
+    connpool_reactor *second;
+
+    (void)state;
+    begin(&bench, "'max_size': 1");
+    second = reactor_begin(&bench.fixture);
+    stand(&bench, &clients[0], "x");
+    reactor_submit(second, &stuck, &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    reactor_run(second);
+    stand(&bench, &clients[1], "x");
+    be_patient(&bench);
+    pool_give(&bench.lease);
+    virtual_clock_advance(&bench.fixture.clock, MILLISECONDS(1) + 1);
+    reactor_turn(second); /* takes it back, and is woken for it */
+    assert_int_equal(stuck.told, 0);
+    reactor_cancel(&clients[0]);
+    reactor_run(bench.reactor);
+    assert_int_equal(clients[1].told, 0);
+    reactor_run_after(bench.reactor, &bench.fixture, MILLISECONDS(1) + 1);
+    reactor_give(&clients[1], 1);
+    reactor_run(second);
+    reactor_give(&stuck, 1);
+    reactor_end(second);
+    end(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_another_reactor_is_the_watch),
         cmocka_unit_test(test_a_reactor_takes_nothing_back_from_itself),
         cmocka_unit_test(test_the_watch_is_handed_on),
+        cmocka_unit_test(test_who_returns_to_the_line_is_the_watch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
