@@ -184,17 +184,22 @@ void cp_carry_here(struct connpool_connection *connection)
     (void)cp_drive(&carry.operation, context->sleepers, &context->clock, 0);
 }
 
+/* Most resets and closes are done with their first step: only of those that are not is the limit looked at closely. */
 void cp_carry_start(struct connpool_connection *connection, enum cp_kind kind)
 {
+    const struct cp_clock *clock = &connection->pool->context->clock;
     struct connpool_wait wait;
     int32_t result;
 
-    cp_wait_init(&wait, cp_clock_precise(&connection->pool->context->clock), 0, 0);
+    cp_wait_init(&wait, cp_clock_coarse(clock), 0, 0);
     cp_run_start(connection, kind, wait.now);
     result = cp_run_step(connection, &wait, NULL);
     if (result != CONNPOOL_STEP_AGAIN) {
         ended(connection, result);
-    } else if (!cp_carry_elsewhere(connection)) {
+        return;
+    }
+    connection->limit = cp_time_add(cp_clock_precise(clock), connection->limit_span);
+    if (!cp_carry_elsewhere(connection)) {
         cp_carry_here(connection);
     }
 }
