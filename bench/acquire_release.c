@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "measure.h"
+#include "null_manager.h"
 #include "race.h"
 #include "simple_pool.h"
 
@@ -18,61 +20,13 @@ enum { ROUNDS = 21, ROUND_MS = 30, FAIR_ROUNDS = 5, FAIR_ROUND_MS = 400, MOST_CO
 static const double most_mutex_ratio = 2.5;
 static const double most_simple_ratio = 2.0;
 
-/* ---- A manager whose connections are nothing ---- */
-
-struct null_connection {
-    struct connpool_head head;
-};
-
-static int32_t null_open(void *connection, struct connpool_wait *wait, struct connpool_fault *fault)
-{
-    (void)connection;
-    (void)wait;
-    (void)fault;
-    return CONNPOOL_STEP_DONE;
-}
-
-static void null_destroy(void *connection)
-{
-    (void)connection;
-}
-
-static const struct connpool_manager null_manager = {
-    .magic = CONNPOOL_MANAGER_MAGIC,
-    .abi_major = CONNPOOL_ABI_MAJOR,
-    .abi_minor = CONNPOOL_ABI_MINOR,
-    .size = sizeof(struct connpool_manager),
-    .name = "null",
-    .version = "1",
-    .summary = "connections to nowhere",
-    .option_stride = sizeof(struct connpool_option),
-    .connection_size = sizeof(struct null_connection),
-    .open = null_open,
-    .destroy = null_destroy,
-};
-
 /* ---- The contestants ---- */
 
 struct pools {
-    connpool *context;
-    connpool_pool *pool;
-    connpool_endpoint *endpoint;
+    struct null_pool null;
     pthread_mutex_t mutex;
     struct simple_pool *simple;
 };
-
-static void fail(const char *what, const connpool_error *error)
-{
-    (void)fprintf(stderr, "bench: %s: %s\n", what, error->text);
-    exit(1);
-}
-
-static void give_back(connpool_lease *lease)
-{
-    if (connpool_release(lease) != CONNPOOL_OK) {
-        abort();
-    }
-}
 
 static void by_handle(void *argument, long times)
 {
@@ -80,10 +34,10 @@ static void by_handle(void *argument, long times)
     connpool_lease lease;
 
     for (long i = 0; i < times; i++) {
-        if (connpool_endpoint_acquire(pools->endpoint, CONNPOOL_WAIT_FOREVER, &lease, NULL) != CONNPOOL_OK) {
+        if (connpool_endpoint_acquire(pools->null.endpoint, CONNPOOL_WAIT_FOREVER, &lease, NULL) != CONNPOOL_OK) {
             abort();
         }
-        give_back(&lease);
+        measure_release(&lease);
     }
 }
 
@@ -95,7 +49,7 @@ static void by_text(connpool_pool *pool, const char *name, long times)
         if (connpool_acquire(pool, name, CONNPOOL_WAIT_FOREVER, &lease, NULL) != CONNPOOL_OK) {
             abort();
         }
-        give_back(&lease);
+        measure_release(&lease);
     }
 }
 
@@ -103,14 +57,14 @@ static void by_name(void *argument, long times)
 {
     const struct pools *pools = argument;
 
-    by_text(pools->pool, "only", times);
+    by_text(pools->null.pool, "only", times);
 }
 
 static void by_null(void *argument, long times)
 {
     const struct pools *pools = argument;
 
-    by_text(pools->pool, NULL, times);
+    by_text(pools->null.pool, NULL, times);
 }
 
 static void mutex_pairs(void *argument, long times)
@@ -136,46 +90,13 @@ static void simple(void *argument, long times)
 
 /* ---- Setting up ---- */
 
-static void open_context(struct pools *pools, int connections)
-{
-    static const struct connpool_manager *const managers[] = {&null_manager};
-    char json[256];
-    struct connpool_options options = {.size = sizeof(options), .json = json, .managers = managers, .manager_count = 1};
-    connpool_error error;
-
-    (void)snprintf(json, sizeof(json),
-                   "{\"pools\": {\"bench\": {\"manager\": \"null\", \"endpoints\": {\"only\": {}}, \"max_size\": %d}}}",
-                   connections);
-    pools->context = connpool_open_with(&options, &error);
-    if (pools->context == NULL) {
-        fail("open", &error);
-    }
-    pools->pool = connpool_pool_get(pools->context, "bench");
-    if (connpool_endpoint_get(pools->pool, "only", &pools->endpoint, &error) != CONNPOOL_OK) {
-        fail("endpoint", &error);
-    }
-}
-
-/* Open all connections at once, so that they lie idle when the races begin. */
-static void fill(const struct pools *pools, int connections)
-{
-    connpool_lease leases[RACE_THREADS];
-    connpool_error error;
-
-    for (int i = 0; i < connections; i++) {
-        if (connpool_endpoint_acquire(pools->endpoint, CONNPOOL_WAIT_FOREVER, &leases[i], &error) != CONNPOOL_OK) {
-            fail("fill", &error);
-        }
-    }
-    for (int i = 0; i < connections; i++) {
-        give_back(&leases[i]);
-    }
-}
-
 static void pools_init(struct pools *pools, int connections)
 {
-    open_context(pools, connections);
-    fill(pools, connections);
+    connpool_lease leases[RACE_THREADS];
+
+    null_pool_open(&pools->null, connections);
+    null_pool_take(&pools->null, leases, connections);
+    null_pool_give(leases, connections);
     (void)pthread_mutex_init(&pools->mutex, NULL);
     pools->simple = simple_pool_new(connections);
     if (pools->simple == NULL) {
@@ -187,8 +108,7 @@ static void pools_fini(struct pools *pools)
 {
     simple_pool_free(pools->simple);
     (void)pthread_mutex_destroy(&pools->mutex);
-    connpool_endpoint_put(pools->endpoint);
-    (void)connpool_close(pools->context, CONNPOOL_WAIT_FOREVER, NULL);
+    null_pool_close(&pools->null);
 }
 
 /* ---- The races ---- */

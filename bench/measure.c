@@ -52,3 +52,10 @@ int64_t measure_acquire(connpool_endpoint *endpoint, connpool_lease *lease)
     measure_expect(status, "acquire", &error);
     return ended - began;
 }
+
+void measure_release(connpool_lease *lease)
+{
+    if (connpool_release(lease) != CONNPOOL_OK) {
+        abort();
+    }
+}

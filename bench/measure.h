@@ -14,5 +14,7 @@ connpool *measure_open(const char *text, const char *folder);
 connpool_endpoint *measure_endpoint(connpool *context, const char *pool);
 /* Nanoseconds that an acquire takes; it must succeed. */
 int64_t measure_acquire(connpool_endpoint *endpoint, connpool_lease *lease);
+/* A release; it must succeed. */
+void measure_release(connpool_lease *lease);
 
 #endif

@@ -62,13 +62,6 @@ static void acquire(const struct contestants *contestants, connpool_lease *lease
                    &error);
 }
 
-static void release(connpool_lease *lease)
-{
-    if (connpool_release(lease) != CONNPOOL_OK) {
-        abort();
-    }
-}
-
 /* No query at all: what the pool does by itself. */
 static void alone(void *argument, long times)
 {
@@ -76,7 +69,7 @@ static void alone(void *argument, long times)
 
     for (long i = 0; i < times; i++) {
         acquire(argument, &lease);
-        release(&lease);
+        measure_release(&lease);
     }
 }
 
@@ -87,7 +80,7 @@ static void pooled(void *argument, long times)
     for (long i = 0; i < times; i++) {
         acquire(argument, &lease);
         select_one(connpool_postgres(&lease));
-        release(&lease);
+        measure_release(&lease);
     }
 }
 
@@ -104,7 +97,7 @@ static void kept(void *argument, long times)
 
     acquire(argument, &lease);
     query_often(connpool_postgres(&lease), times);
-    release(&lease);
+    measure_release(&lease);
 }
 
 /*
@@ -124,7 +117,7 @@ static void kept_with_pauses(void *argument, long times)
         }
         select_one(connpool_postgres(&lease));
     }
-    release(&lease);
+    measure_release(&lease);
 }
 
 static void bounced(void *argument, long times)
@@ -230,7 +223,7 @@ static void place(const struct contestants *contestants, int client, int backend
     acquire(contestants, &lease);
     pin(0, client);
     pin(PQbackendPID(connpool_postgres(&lease)), backend);
-    release(&lease);
+    measure_release(&lease);
 }
 
 /* An acquire and a release by themselves: nanoseconds. */

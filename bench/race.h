@@ -20,7 +20,7 @@ struct race race_run(int threads, int64_t milliseconds, race_work_fn *work, void
 
 /* ---- In turns ---- */
 
-enum { RACE_CONTESTANTS = 8, RACE_ROUNDS = 1001 };
+enum { RACE_CONTESTANTS = 16, RACE_ROUNDS = 1001 };
 
 struct race_turns {
     int rounds;  /* 1 … RACE_ROUNDS */
