@@ -86,6 +86,28 @@ static void pages_over_one_tls_connection(void **state)
     server_nginx_kill(&nginx);
 }
 
+/* nginx ends each connection after a hundred requests: it says so, and the connection is not used again. */
+static void many_pages_at_once(void **state)
+{
+    struct certificates certificates;
+    struct server_nginx nginx;
+
+    (void)state;
+    certificates_init(&certificates, &folder);
+    certificates_issue(&certificates, "server", NULL);
+    server_nginx_start_tls(&nginx, &folder, 60, 100, "server", NULL);
+    server_folder_write(&folder, "many.json",
+                        "{\"pools\": {\"web\": {\"manager\": \"tls\", \"options\": {\"ca_file\": \"%s\"}}}}", "ca.pem");
+    example_runner_run(&folder, 1,
+                       "2000 answered, 0 failed, 0 repeated; 20000 bytes in * ms; [23][0-9] connections opened\n",
+                       "https_many many.json 2000 300 /echo/abc localhost:%u 127.0.0.1:%u", nginx.port, nginx.port);
+    example_runner_run(&folder, 0, "localhost:*: another status than 200\n0 answered, 1 failed*",
+                       "https_many many.json 1 1 /%%%% localhost:%u", nginx.port);
+    server_nginx_kill(&nginx);
+    example_runner_run(&folder, 0, "pool 'web', endpoint 'localhost:*', open: *refused*\n0 answered, 2 failed*",
+                       "https_many many.json 2 1 / localhost:%u", nginx.port);
+}
+
 static void a_master_and_its_replicas(void **state)
 {
     char path[SERVER_PATH_SIZE];
@@ -141,7 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_manager_of_one_s_own),    cmocka_unit_test(pages_over_one_tls_connection),
         cmocka_unit_test(a_master_and_its_replicas), cmocka_unit_test(commands_over_one_ssh_session),
-        cmocka_unit_test(what_an_observer_sees),
+        cmocka_unit_test(what_an_observer_sees),     cmocka_unit_test(many_pages_at_once),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
