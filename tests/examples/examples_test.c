@@ -139,6 +139,52 @@ static void a_master_and_its_replicas(void **state)
     server_postgres_stop(&replica, SERVER_POSTGRES_IMMEDIATE);
 }
 
+/* Two that end only if they run at the same time; one whose session is ended under it the first time; one whose is each
+ * time; errors, which do the session no harm. */
+static void several_queries_at_once(void **state)
+{
+    struct server_postgres postgres;
+    char path[SERVER_PATH_SIZE];
+
+    (void)state;
+    server_postgres_start(&postgres, &folder, "async", NULL);
+    server_postgres_run(&postgres, "CREATE SEQUENCE once; CREATE SEQUENCE meeting; GRANT ALL ON once, meeting TO app",
+                        NULL, 0);
+    server_postgres_run(&postgres,
+                        "CREATE FUNCTION meet() RETURNS text AS $$ BEGIN PERFORM nextval('meeting');"
+                        " WHILE (SELECT last_value FROM meeting) < 2 LOOP PERFORM pg_sleep(0.001); END LOOP;"
+                        " RETURN 'met'; END $$ LANGUAGE plpgsql",
+                        NULL, 0);
+    server_folder_write(&folder, "password", "%s\n", SERVER_POSTGRES_PASSWORD);
+    server_folder_path(&folder, "password", path);
+    assert_int_equal(chmod(path, 0600), 0);
+    server_folder_write(
+        &folder, "async.json",
+        "{\"pools\": {\"db\": {\"manager\": \"postgres\", \"max_size\": 3, \"options\": {\"dbname\": \"app\","
+        " \"user\": \"app\", \"password\": {\"file\": \"password\"}, \"sslmode\": \"disable\"}, \"endpoints\":"
+        " {\"master\": {\"host\": \"127.0.0.1\", \"port\": %u}}}}}",
+        postgres.port);
+    example_runner_run(&folder, 1,
+                       "SELECT meet(): met; connection [123], use 1, attempt 1\n"
+                       "SELECT meet(): met; connection [123], use 1, attempt 1\n"
+                       "SELECT CASE*: ; connection [1-4], use [1-5], attempt 2\n"
+                       "SET work_mem = 64: SET; connection [1-4], use [1-5], attempt 1\n"
+                       "SELECT repeat*: xxxx*xxxx; connection [1-4], use [1-5], attempt 1\n",
+                       "postgres_async async.json master 'SELECT meet()' 'SELECT meet()'"
+                       " \"SELECT CASE WHEN nextval('once') = 1 THEN pg_terminate_backend(pg_backend_pid()) END\""
+                       " 'SET work_mem = 64' \"SELECT repeat('x', 1000000)\"");
+    example_runner_run(&folder, 0,
+                       "SELECT 1/0: 22012: ERROR:  division by zero\n*"
+                       "COPY (SELECT 1) TO STDOUT: COPY is a conversation*\n"
+                       "SELECT pg_terminate*: *terminating connection*\n"
+                       "SELECT 2: 2; connection *\n",
+                       "postgres_async async.json master 'SELECT 1/0' 'COPY (SELECT 1) TO STDOUT'"
+                       " 'SELECT pg_terminate_backend(pg_backend_pid())' 'SELECT 2'");
+    server_postgres_stop(&postgres, SERVER_POSTGRES_IMMEDIATE);
+    example_runner_run(&folder, 0, "SELECT 1: pool 'db', endpoint 'master', open: *refused*\n",
+                       "postgres_async async.json master 'SELECT 1'");
+}
+
 static void commands_over_one_ssh_session(void **state)
 {
     struct server_sshd sshd;
@@ -164,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_manager_of_one_s_own),    cmocka_unit_test(pages_over_one_tls_connection),
         cmocka_unit_test(a_master_and_its_replicas), cmocka_unit_test(commands_over_one_ssh_session),
         cmocka_unit_test(what_an_observer_sees),     cmocka_unit_test(many_pages_at_once),
+        cmocka_unit_test(several_queries_at_once),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
