@@ -34,7 +34,8 @@ void example_runner_run(const struct server_folder *folder, int is_right, const 
     (void)vsnprintf(arguments, sizeof(arguments), format, values);
     va_end(values);
     (void)snprintf(command, sizeof(command),
-                   "cd '%s' && CONNPOOL_PLUGIN_PATH='%s/plugins' '" CONNPOOL_TEST_BINARY_FOLDER "'/examples/%s 2>&1",
+                   "cd '%s' && export CONNPOOL_PLUGIN_PATH='%s/plugins' LD_LIBRARY_PATH='" CONNPOOL_TEST_BINARY_FOLDER
+                   "/lib' && '" CONNPOOL_TEST_BINARY_FOLDER "'/examples/%s 2>&1",
                    folder->path, folder->path, arguments);
     stream = popen(command, "re");
     assert_non_null(stream);

@@ -30,7 +30,7 @@ while read -r file; do
     cp "$tree/$file" "$folder/work"
 done <"$folder/files"
 
-cp examples/*.c "$folder/work"
+cp -r examples/*.c examples/https_many "$folder/work"
 cmake --install "$build" --prefix "$folder/root" >"$folder/log" || fail "$(cat "$folder/log")"
 PKG_CONFIG_PATH=$(dirname "$(find "$folder/root" -name connpool.pc)")
 LD_LIBRARY_PATH=$(dirname "$PKG_CONFIG_PATH")
