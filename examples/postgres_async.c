@@ -8,7 +8,7 @@
  * How long a query may take the server is told: "libpq": {"options": "-c statement_timeout=5s"}; how long a server may
  * be gone the option user_timeout says.
  */
-#include <connpool/async.h>
+#include <connpool/adapters/epoll.h>
 #include <connpool/postgres.h>
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -32,7 +32,7 @@ struct query {
 
 static struct {
     int epoll;
-    connpool_reactor *reactor;
+    struct connpool_epoll pools;
     connpool_endpoint *endpoint;
     int under_way;
 } client;
@@ -162,8 +162,8 @@ static void acquire(struct query *query)
     connpool_error error;
 
     query->attempts++;
-    if (connpool_acquire_async(client.reactor, client.endpoint, CONNPOOL_WAIT_DEFAULT, acquired, query, NULL, &error) !=
-        CONNPOOL_OK) {
+    if (connpool_acquire_async(client.pools.reactor, client.endpoint, CONNPOOL_WAIT_DEFAULT, acquired, query, NULL,
+                               &error) != CONNPOOL_OK) {
         snprintf(query->answer, sizeof(query->answer), "%s", error.text);
         end(query, true);
     }
@@ -173,9 +173,8 @@ static void acquire(struct query *query)
 
 static void run(struct query *queries, int count)
 {
-    struct epoll_event events[EVENTS], reactor = {.events = EPOLLIN};
+    struct epoll_event events[EVENTS];
 
-    epoll_ctl(client.epoll, EPOLL_CTL_ADD, connpool_reactor_fd(client.reactor), &reactor);
     client.under_way = count;
     for (int i = 0; i < count; i++) {
         acquire(&queries[i]);
@@ -187,7 +186,7 @@ static void run(struct query *queries, int count)
             struct query *query = events[i].data.ptr;
 
             if (query == NULL) {
-                connpool_reactor_dispatch(client.reactor);
+                connpool_epoll_dispatch(&client.pools);
             } else if (query->session != NULL) { /* else the event is of a session that it had before */
                 proceed(query);
             }
@@ -203,8 +202,8 @@ static int run_all(connpool *context, const char *endpoint, char **statements, i
     int failed = -1;
 
     client.epoll = epoll_create1(EPOLL_CLOEXEC);
-    client.reactor = connpool_reactor_new(context, &error);
-    if (queries != NULL && client.epoll >= 0 && client.reactor != NULL &&
+    if (queries != NULL &&
+        connpool_epoll_open(&client.pools, client.epoll, (epoll_data_t){.ptr = NULL}, context, &error) == CONNPOOL_OK &&
         connpool_endpoint_get(connpool_pool_get(context, "db"), endpoint, &client.endpoint, &error) == CONNPOOL_OK) {
         for (int i = 0; i < count; i++) {
             queries[i].sql = statements[i];
@@ -219,7 +218,7 @@ static int run_all(connpool *context, const char *endpoint, char **statements, i
         fprintf(stderr, "%s\n", error.text);
     }
     connpool_endpoint_put(client.endpoint);
-    connpool_reactor_close(client.reactor);
+    connpool_epoll_close(&client.pools);
     close(client.epoll);
     free(queries);
     return failed;

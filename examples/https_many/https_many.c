@@ -5,7 +5,7 @@
  *
  *     https_many https.json 5000 300 / example.org:443 example.net:443
  */
-#include <connpool/async.h>
+#include <connpool/adapters/epoll.h>
 #include <connpool/tls.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ struct fetch {
 
 static struct {
     int epoll;
-    connpool_reactor *reactor;
+    struct connpool_epoll pools;
     connpool_endpoint *endpoints[ENDPOINTS_MAXIMUM];
     size_t endpoint_count;
     const char *path;
@@ -146,8 +146,8 @@ static void acquire(struct fetch *fetch)
     connpool_error error;
 
     fetch->attempts++;
-    if (connpool_acquire_async(client.reactor, fetch->endpoint, CONNPOOL_WAIT_DEFAULT, acquired, fetch, &fetch->request,
-                               &error) != CONNPOOL_OK) {
+    if (connpool_acquire_async(client.pools.reactor, fetch->endpoint, CONNPOOL_WAIT_DEFAULT, acquired, fetch,
+                               &fetch->request, &error) != CONNPOOL_OK) {
         client.wanted = client.begun; /* none is accepted any more */
         fprintf(stderr, "%s\n", error.text);
         end(fetch, false);
@@ -187,9 +187,8 @@ static int end_late_ones(void)
 
 static void run(void)
 {
-    struct epoll_event events[EVENTS], reactor = {.events = EPOLLIN};
+    struct epoll_event events[EVENTS];
 
-    epoll_ctl(client.epoll, EPOLL_CTL_ADD, connpool_reactor_fd(client.reactor), &reactor);
     while (!TAILQ_EMPTY(&client.under_way)) {
         int count = epoll_wait(client.epoll, events, EVENTS, end_late_ones());
 
@@ -197,7 +196,7 @@ static void run(void)
             struct fetch *fetch = events[i].data.ptr;
 
             if (fetch == NULL) {
-                connpool_reactor_dispatch(client.reactor);
+                connpool_epoll_dispatch(&client.pools);
             } else if (fetch->exchange.ssl != NULL) { /* else the event is of a connection that it had before */
                 proceed(fetch);
             }
@@ -211,9 +210,8 @@ static bool open_client(connpool *context, char **names, size_t count)
     connpool_error error;
 
     client.epoll = epoll_create1(EPOLL_CLOEXEC);
-    client.reactor = connpool_reactor_new(context, &error);
-    if (client.epoll < 0 || client.reactor == NULL) {
-        fprintf(stderr, "no reactor\n");
+    if (connpool_epoll_open(&client.pools, client.epoll, (epoll_data_t){.ptr = NULL}, context, &error) != CONNPOOL_OK) {
+        fprintf(stderr, "%s\n", error.text);
         return false;
     }
     for (; client.endpoint_count < count; client.endpoint_count++) {
@@ -228,7 +226,7 @@ static bool open_client(connpool *context, char **names, size_t count)
 
 static void close_client(void)
 {
-    connpool_reactor_close(client.reactor);
+    connpool_epoll_close(&client.pools);
     while (client.endpoint_count > 0) {
         connpool_endpoint_put(client.endpoints[--client.endpoint_count]);
     }
