@@ -4,8 +4,8 @@
 
     python3 asyncio_pool.py first.json web example.org:6379
 
-takes ten connections to a Redis server in turns from a hundred tasks. The reactor is one descriptor that asyncio watches
-and one call that asyncio makes; an acquire is a future; a lease is an `async with`. The file can be imported, too.
+shares ten connections to a Redis server among a hundred tasks. The reactor is one descriptor that asyncio watches and
+one call that asyncio makes; an acquire is a future; a lease is an `async with`. The file can be imported, too.
 """
 import asyncio
 import contextlib

@@ -120,13 +120,6 @@ void five_servers_proxy(enum five_manager manager, struct server_proxy *proxy)
 {
     char target[64];
 
-    if (manager == FIVE_UNIX) {
-        char path[SERVER_PATH_SIZE];
-
-        server_folder_path(&five.folder, "proxy", path);
-        server_proxy_start_unix(proxy, path, five.redis.path);
-        return;
-    }
     (void)snprintf(target, sizeof(target), "127.0.0.1:%u", port_of(manager));
     server_proxy_start(proxy, target);
 }

@@ -17,15 +17,14 @@ int five_servers_begin(void **state);
 int five_servers_end(void **state);
 
 /*
- * Open a context with one pool of that manager, without a collector, whose endpoint "good" is the server; and where it
- * is not empty "bad", which is elsewhere: as five_servers_at says. keys: further members of the pool, each after a
- * comma.
+ * Open a context with one pool of that manager, without a collector, whose endpoint "good" is the server; and with an
+ * endpoint "bad" of those options unless they are empty. keys: further members of the pool, each after a comma.
  */
 connpool *five_servers_open(enum five_manager manager, const char *bad, const char *keys);
-/* The options that lead a connection to another place than the server, where it would accept whoever it finds there for
- * it: a host and a port; of the manager unix a path only, which is the host. */
+/* The options of an endpoint that lead to a host and a port, and have the manager take whom it finds there for the
+ * server; of the manager unix the host is a path. */
 void five_servers_at(enum five_manager manager, const char *host, unsigned port, char *options, size_t size);
-/* Start a proxy in front of the server. */
+/* Start a proxy in front of the server of a manager that dials a host. */
 void five_servers_proxy(enum five_manager manager, struct server_proxy *proxy);
 
 /* Whether what the lease lends does not wait. */
