@@ -163,6 +163,13 @@ void adapter_loop_run(struct adapter_loop *loop)
     }
 }
 
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)loop;
+    (void)adapter;
+    return false;
+}
+
 /* The parent's epoll is the child's too: it makes another. */
 void adapter_loop_forked(struct adapter_loop *loop)
 {

@@ -118,6 +118,15 @@ void adapter_loop_run(struct adapter_loop *loop)
     g_main_loop_run(loop->main_loop);
 }
 
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)adapter;
+    g_main_loop_unref(loop->main_loop);
+    g_main_context_unref(loop->main_context);
+    free(loop);
+    return true;
+}
+
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     (void)loop;

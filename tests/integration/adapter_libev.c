@@ -106,6 +106,15 @@ void adapter_loop_run(struct adapter_loop *loop)
     assert_int_equal(ev_run(loop->loop, 0), 0);
 }
 
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
+{
+    ev_loop_destroy(loop->loop);
+    assert_int_equal(connpool_reactor_close(adapter->adapter.reactor), CONNPOOL_OK);
+    free(adapter);
+    free(loop);
+    return true;
+}
+
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     ev_loop_fork(loop->loop);

@@ -114,6 +114,13 @@ void adapter_loop_run(struct adapter_loop *loop)
     assert_int_equal(event_base_dispatch(loop->base), 1); /* no events any more */
 }
 
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)loop;
+    (void)adapter;
+    return false;
+}
+
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     (void)event_reinit(loop->base);

@@ -114,6 +114,13 @@ void adapter_loop_run(struct adapter_loop *loop)
     assert_int_equal(uv_run(&loop->loop, UV_RUN_DEFAULT), 0);
 }
 
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)adapter;
+    assert_int_equal(uv_loop_close(&loop->loop), UV_EBUSY);
+    return false;
+}
+
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     (void)uv_loop_fork(&loop->loop);

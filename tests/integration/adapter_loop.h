@@ -29,6 +29,9 @@ void adapter_loop_after(struct adapter_loop *loop, int ms, void (*call)(void *ar
 /* Run it as an application does, until nothing keeps it running; with the libraries that know no such end, until all
  * adapters are closed and the timer was called. */
 void adapter_loop_run(struct adapter_loop *loop);
+/* End the loop with its only adapter in it, which is closed as the library's header says. False: the library wants it
+ * closed before. */
+bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter);
 /* In a fork's child: what the library wants there before the loop is run. */
 void adapter_loop_forked(struct adapter_loop *loop);
 

@@ -548,6 +548,56 @@ static void test_a_forked_loop_sleeps(void **state)
     clear_scene(&scene, 1);
 }
 
+/* A child that has not closed what it inherited keeps the reactor's descriptors open: nobody is told of them. */
+static void test_closed_while_a_child_holds_the_descriptors(void **state)
+{
+    struct scene scene;
+    struct request request = {0};
+    int pipes[2];
+    int status = -1;
+    pid_t child;
+
+    (void)state;
+    set_scene(&scene, POOL_DEFAULTS);
+    submit(&scene, &request);
+    assert_int_equal(pipe(pipes), 0);
+    child = fork();
+    if (child == 0) {
+        char byte;
+
+        (void)close(pipes[1]);
+        _exit(read(pipes[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    adapter_close(scene.adapter);
+    adapter_loop_run(scene.loop);
+    assert_told(&request, CONNPOOL_CLOSED);
+    clear_scene(&scene, 1);
+    assert_int_equal(close(pipes[1]), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(close(pipes[0]), 0);
+}
+
+/* ---- The loop goes first ---- */
+
+static void test_the_loop_ends_first_B29(void **state)
+{
+    struct scene scene;
+    struct request request = {0};
+
+    (void)state;
+    set_scene(&scene, POOL_DEFAULTS);
+    submit(&scene, &request);
+    if (adapter_loop_drop(scene.loop, scene.adapter)) {
+        pool_fixture_close(&scene.fixture);
+    } else {
+        adapter_close(scene.adapter);
+        adapter_loop_run(scene.loop);
+        clear_scene(&scene, 1);
+    }
+    assert_told(&request, CONNPOOL_CLOSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -566,6 +616,8 @@ int main(void)
         cmocka_unit_test(test_not_opened_nothing_is_left),
         cmocka_unit_test(test_the_context_is_closed_first),
         cmocka_unit_test(test_a_forked_loop_sleeps),
+        cmocka_unit_test(test_closed_while_a_child_holds_the_descriptors),
+        cmocka_unit_test(test_the_loop_ends_first_B29),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
