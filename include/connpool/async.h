@@ -3,9 +3,10 @@
  * connpool/async.h: the same pools from event loops.
  *
  * A reactor belongs to the thread that makes it. It is one descriptor, to be watched for reading by any event loop, and
- * one call, connpool_reactor_dispatch, to be made when the descriptor is readable. A request is an acquire that goes on
- * inside those calls, and ends in a callback inside one of them. Any number of reactors and threads share a context;
- * those that wait stand in one line, whichever they are.
+ * one call, connpool_reactor_dispatch, to be made when the descriptor is readable; connpool/adapters/ has both for
+ * libuv, libev, libevent, GLib and epoll. A request is an acquire that goes on inside those calls, and ends in a
+ * callback inside one of them. Any number of reactors and threads share a context; those that wait stand in one line,
+ * whichever they are.
  *
  * Threads. Every call here is made in the reactor's own thread; connpool_reactor_fd may be called in any. Leases are
  * released in any thread (connpool_release). In a thread that has a reactor of the same context connpool_release and

@@ -187,10 +187,14 @@ static void test_many_share_few(void **state)
     clear_scene(&scene, 1);
 }
 
+/* Once there is something to feed. */
 static void feed(void *argument)
 {
-    (void)argument;
-    assert_int_equal(test_manager_feed(false), 1);
+    struct scene *scene = argument;
+
+    if (test_manager_feed(false) == 0) {
+        adapter_loop_after(scene->loop, 1, feed, scene);
+    }
 }
 
 static void test_what_a_descriptor_ends(void **state)
@@ -202,7 +206,7 @@ static void test_what_a_descriptor_ends(void **state)
     set_scene(&scene, POOL_DEFAULTS);
     test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_SOCKET));
     submit(&scene, &request);
-    adapter_loop_after(scene.loop, 2, feed, NULL);
+    adapter_loop_after(scene.loop, 2, feed, &scene);
     adapter_loop_run(scene.loop);
     assert_told(&request, CONNPOOL_OK);
     pool_give(&request.lease);
@@ -513,6 +517,40 @@ static void test_the_context_is_closed_first(void **state)
     pool_fixture_assert_nothing_left(&scene.fixture);
 }
 
+/* Nobody but the reactor could go on with its reset: connpool_close does. */
+static void close_context_and_adapter(void *argument)
+{
+    struct scene *scene = argument;
+
+    assert_int_equal(pool_numbers(&scene->fixture).resetting, 1);
+    assert_int_equal(test_manager_wake(), 1);
+    assert_int_equal(connpool_close(scene->fixture.context, 5000, NULL), CONNPOOL_OK);
+    close_adapter(scene);
+}
+
+static void then_give_and_close_later(struct request *request)
+{
+    pool_give(&request->lease);
+    adapter_loop_after(request->scene->loop, 2, close_context_and_adapter, request->scene);
+}
+
+static void test_what_came_back_has_its_goodbye(void **state)
+{
+    struct scene scene;
+    struct request request = {.then = then_give_and_close_later};
+
+    (void)state;
+    set_scene(&scene, POOL_DEFAULTS);
+    test_manager_set(TEST_RESET, test_kind(TEST_SLOW_WAKE));
+    submit(&scene, &request);
+    adapter_loop_run(scene.loop);
+    assert_told(&request, CONNPOOL_OK);
+    assert_string_equal(test_manager_log("cCd"), "c1 d1");
+    assert_int_equal(adapter_loop_closed(scene.loop), 1);
+    adapter_loop_free(scene.loop);
+    pool_fixture_assert_nothing_left(&scene.fixture);
+}
+
 /* ---- A fork ---- */
 
 static void end_child(void *argument)
@@ -545,6 +583,43 @@ static void test_a_forked_loop_sleeps(void **state)
     adapter_loop_run(scene.loop);
     assert_told(&request, CONNPOOL_OK);
     pool_give(&request.lease);
+    clear_scene(&scene, 1);
+}
+
+static void end_forked_child(void *argument)
+{
+    (void)argument;
+    _exit(0);
+}
+
+/* The child returns, into the parent's loop, which it leaves without doing anything to it. */
+static void then_fork(struct request *request)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0) {
+        adapter_loop_after(request->scene->loop, 0, end_forked_child, NULL);
+        return;
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    submit_to(request->scene->adapter, request->scene, request->other, "y", CONNPOOL_WAIT_FOREVER);
+}
+
+static void test_a_callback_that_forks_leaves_the_parent_s_loop_alone(void **state)
+{
+    struct scene scene;
+    struct request second = {.then = then_close};
+    struct request request = {.then = then_fork, .other = &second};
+
+    (void)state;
+    set_scene(&scene, POOL_DEFAULTS);
+    submit(&scene, &request);
+    adapter_loop_run(scene.loop);
+    assert_told(&second, CONNPOOL_OK);
+    pool_give(&request.lease);
+    pool_give(&second.lease);
     clear_scene(&scene, 1);
 }
 
@@ -615,7 +690,9 @@ int main(void)
         cmocka_unit_test(test_the_other_goes_on),
         cmocka_unit_test(test_not_opened_nothing_is_left),
         cmocka_unit_test(test_the_context_is_closed_first),
+        cmocka_unit_test(test_what_came_back_has_its_goodbye),
         cmocka_unit_test(test_a_forked_loop_sleeps),
+        cmocka_unit_test(test_a_callback_that_forks_leaves_the_parent_s_loop_alone),
         cmocka_unit_test(test_closed_while_a_child_holds_the_descriptors),
         cmocka_unit_test(test_the_loop_ends_first_B29),
     };

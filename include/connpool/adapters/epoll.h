@@ -17,6 +17,8 @@
  * Threads: all calls are made in the thread that waits; none waits itself. The callbacks of requests are called inside
  * connpool_epoll_dispatch, or as the adapter closes. There is no time to be asked for: the descriptor is readable when
  * a time limit has run out, too.
+ *
+ * A fork's child makes an epoll instance of its own: what it does to the one that it inherited it does to the parent's.
  */
 #ifndef CONNPOOL_ADAPTERS_EPOLL_H
 #define CONNPOOL_ADAPTERS_EPOLL_H

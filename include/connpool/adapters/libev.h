@@ -16,6 +16,8 @@
  * As any watcher of libev the adapter keeps ev_run going until it is closed. After ev_unref(loop) it does not, and
  * ev_run may return with requests under way, which go on when it is called again; then ev_ref(loop) comes before
  * connpool_libev_close. A loop that is destroyed with the adapter open leaves the reactor to connpool_reactor_close.
+ *
+ * In a fork's child ev_loop_fork comes before anything else that touches the loop, as libev wants it.
  */
 #ifndef CONNPOOL_ADAPTERS_LIBEV_H
 #define CONNPOOL_ADAPTERS_LIBEV_H

@@ -14,6 +14,8 @@
  *
  * As any persistent event the adapter keeps event_base_dispatch going until it is closed. It is closed before its base
  * is freed.
+ *
+ * In a fork's child event_reinit comes before anything else that touches the base, as libevent wants it.
  */
 #ifndef CONNPOOL_ADAPTERS_LIBEVENT_H
 #define CONNPOOL_ADAPTERS_LIBEVENT_H
@@ -38,6 +40,7 @@ struct connpool_libevent {
     struct event *event;       /* private, as all below */
     connpool_libevent_closed_fn *closed;
     int is_closing;
+    int forked;
 };
 
 /* Private. */
@@ -50,7 +53,8 @@ static inline void connpool_libevent_end(struct connpool_libevent *adapter)
     }
 }
 
-/* Private. */
+/* Private. In a fork's child the parent's descriptor may stay readable for ever. It is let go at the second time: the
+ * first may be in a callback that forked, and what a child does before event_reinit it does to the parent's base. */
 static inline void connpool_libevent_on_ready(evutil_socket_t fd, short events, void *argument)
 {
     struct connpool_libevent *adapter = (struct connpool_libevent *)argument;
@@ -59,8 +63,8 @@ static inline void connpool_libevent_on_ready(evutil_socket_t fd, short events, 
     (void)events;
     if (adapter->is_closing) {
         connpool_libevent_end(adapter);
-    } else if (connpool_reactor_dispatch(adapter->reactor) == CONNPOOL_FORKED) {
-        (void)event_del(adapter->event); /* the parent's descriptor may stay readable for ever */
+    } else if (connpool_reactor_dispatch(adapter->reactor) == CONNPOOL_FORKED && adapter->forked++ > 0) {
+        (void)event_del(adapter->event);
     }
 }
 
@@ -95,6 +99,7 @@ static inline CONNPOOL_MUST_CHECK connpool_status connpool_libevent_open(struct 
     adapter->event = event;
     adapter->closed = NULL;
     adapter->is_closing = 0;
+    adapter->forked = 0;
     return CONNPOOL_OK;
 }
 

@@ -14,6 +14,8 @@
  *
  * As any handle of libuv the adapter keeps uv_run going until it is closed. With uv_unref((uv_handle_t *)&pools.poll)
  * it does not, and uv_run may return with requests under way, which go on when it is called again.
+ *
+ * In a fork's child uv_loop_fork comes before anything else that touches the loop, as libuv wants it.
  */
 #ifndef CONNPOOL_ADAPTERS_LIBUV_H
 #define CONNPOOL_ADAPTERS_LIBUV_H
@@ -33,21 +35,23 @@ typedef void connpool_libuv_closed_fn(struct connpool_libuv *adapter);
 
 /* The application's memory, at one place until it is closed. */
 struct connpool_libuv {
-    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application */
-    void *data;                /* the application's; NULL at first */
-    uv_poll_t poll;            /* private, but for uv_ref and uv_unref */
-    connpool_libuv_closed_fn *closed;
+    connpool_reactor *reactor;        /* to acquire from; neither dispatched nor closed by the application */
+    void *data;                       /* the application's; NULL at first */
+    uv_poll_t poll;                   /* private, but for uv_ref and uv_unref */
+    connpool_libuv_closed_fn *closed; /* private, as all below */
+    int forked;
 };
 
-/* Private. */
+/* Private. In a fork's child the parent's descriptor may stay readable for ever. It is let go at the second time: the
+ * first may be in a callback that forked, and what a child does before uv_loop_fork it does to the parent's loop. */
 static inline void connpool_libuv_on_ready(uv_poll_t *poll, int status, int events)
 {
     struct connpool_libuv *adapter = (struct connpool_libuv *)poll->data;
 
     (void)status;
     (void)events;
-    if (connpool_reactor_dispatch(adapter->reactor) == CONNPOOL_FORKED) {
-        (void)uv_poll_stop(poll); /* the parent's descriptor may stay readable for ever */
+    if (connpool_reactor_dispatch(adapter->reactor) == CONNPOOL_FORKED && adapter->forked++ > 0) {
+        (void)uv_poll_stop(poll);
     }
 }
 
@@ -87,6 +91,7 @@ static inline CONNPOOL_MUST_CHECK connpool_status connpool_libuv_open(struct con
     adapter->reactor = reactor;
     adapter->data = NULL;
     adapter->closed = NULL;
+    adapter->forked = 0;
     adapter->poll.data = adapter;
     /* It fails for a descriptor that the loop has already, which uv_poll_init has looked at. */
     (void)uv_poll_start(&adapter->poll, UV_READABLE, connpool_libuv_on_ready);
