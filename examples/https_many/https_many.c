@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * https_many: how does one thread keep hundreds of HTTPS requests in flight? A reactor lends the connections, plain
- * epoll watches them, each request has its time limit. 5000 requests for /, 300 at a time, to two servers in turn:
+ * epoll watches them, each request has its time limit. 5000 requests for /, 300 at a time, each for two seconds at
+ * most, to two servers in turn:
  *
- *     https_many https.json 5000 300 / example.org:443 example.net:443
+ *     https_many https.json 5000 300 2000 / example.org:443 example.net:443
  */
 #include <connpool/adapters/epoll.h>
 #include <connpool/tls.h>
@@ -19,7 +20,6 @@
 
 #define ENDPOINTS_MAXIMUM 16
 #define EVENTS            64
-#define LIMIT_MS          10000 /* of a request, the wait for a connection included */
 #define ATTEMPTS          3
 
 /* One request after the other: waits for a connection, then speaks over it. */
@@ -39,6 +39,7 @@ static struct {
     connpool_endpoint *endpoints[ENDPOINTS_MAXIMUM];
     size_t endpoint_count;
     const char *path;
+    int limit_ms; /* of a request, the wait for a connection included */
     TAILQ_HEAD(, fetch) under_way;
     unsigned long wanted, begun, answered, failed, repeated;
     unsigned long long bytes;
@@ -161,7 +162,7 @@ static void begin_next(struct fetch *fetch)
     }
     fetch->endpoint = client.endpoints[client.begun++ % client.endpoint_count];
     fetch->attempts = 0;
-    fetch->deadline = now_ms() + LIMIT_MS;
+    fetch->deadline = now_ms() + client.limit_ms;
     TAILQ_INSERT_TAIL(&client.under_way, fetch, entry);
     acquire(fetch);
 }
@@ -189,9 +190,13 @@ static void run(void)
 {
     struct epoll_event events[EVENTS];
 
-    while (!TAILQ_EMPTY(&client.under_way)) {
-        int count = epoll_wait(client.epoll, events, EVENTS, end_late_ones());
+    for (;;) {
+        int left_ms = end_late_ones(), count;
 
+        if (TAILQ_EMPTY(&client.under_way)) {
+            return;
+        }
+        count = epoll_wait(client.epoll, events, EVENTS, left_ms);
         for (int i = 0; i < count; i++) {
             struct fetch *fetch = events[i].data.ptr;
 
@@ -250,13 +255,14 @@ int main(int argc, char **argv)
     size_t in_flight;
     int64_t begun;
 
-    if (argc < 6 || argc > 5 + ENDPOINTS_MAXIMUM) {
-        fprintf(stderr, "usage: https_many CONFIGURATION REQUESTS IN_FLIGHT PATH HOST:PORT...\n");
+    if (argc < 7 || argc > 6 + ENDPOINTS_MAXIMUM) {
+        fprintf(stderr, "usage: https_many CONFIGURATION REQUESTS IN_FLIGHT LIMIT_MS PATH HOST:PORT...\n");
         return 2;
     }
     client.wanted = strtoul(argv[2], NULL, 10);
     in_flight = strtoul(argv[3], NULL, 10);
-    client.path = argv[4];
+    client.limit_ms = (int)strtol(argv[4], NULL, 10);
+    client.path = argv[5];
     context = connpool_open(argv[1], &error);
     fetches = calloc(in_flight, sizeof(*fetches));
     if (context == NULL || fetches == NULL) {
@@ -264,7 +270,7 @@ int main(int argc, char **argv)
         return 1;
     }
     begun = now_ms();
-    if (open_client(context, argv + 5, (size_t)argc - 5)) {
+    if (open_client(context, argv + 6, (size_t)argc - 6)) {
         for (size_t i = 0; i < in_flight; i++) {
             begin_next(&fetches[i]);
         }

@@ -11,10 +11,12 @@
 #include "certificates.h"
 #include "example_runner.h"
 #include "server_folder.h"
+#include "server_listener.h"
 #include "server_nginx.h"
 #include "server_postgres.h"
 #include "server_redis.h"
 #include "server_sshd.h"
+#include "server_tls.h"
 
 static struct server_folder folder;
 static struct server_redis redis;
@@ -98,14 +100,38 @@ static void many_pages_at_once(void **state)
     server_nginx_start_tls(&nginx, &folder, 60, 100, "server", NULL);
     server_folder_write(&folder, "many.json",
                         "{\"pools\": {\"web\": {\"manager\": \"tls\", \"options\": {\"ca_file\": \"%s\"}}}}", "ca.pem");
-    example_runner_run(&folder, 1,
-                       "2000 answered, 0 failed, 0 repeated; 20000 bytes in * ms; [23][0-9] connections opened\n",
-                       "https_many many.json 2000 300 /echo/abc localhost:%u 127.0.0.1:%u", nginx.port, nginx.port);
+    example_runner_run(
+        &folder, 1, "2000 answered, 0 failed, 0 repeated; 20000 bytes in * ms; [23][0-9] connections opened\n",
+        "https_many many.json 2000 300 30000 /echo/abc localhost:%u 127.0.0.1:%u", nginx.port, nginx.port);
     example_runner_run(&folder, 0, "localhost:*: another status than 200\n0 answered, 1 failed*",
-                       "https_many many.json 1 1 /%%%% localhost:%u", nginx.port);
+                       "https_many many.json 1 1 30000 /%%%% localhost:%u", nginx.port);
     server_nginx_kill(&nginx);
     example_runner_run(&folder, 0, "pool 'web', endpoint 'localhost:*', open: *refused*\n0 answered, 2 failed*",
-                       "https_many many.json 2 1 / localhost:%u", nginx.port);
+                       "https_many many.json 2 1 30000 / localhost:%u", nginx.port);
+}
+
+/* Servers that accept and say nothing, or something else. */
+static void many_pages_of_bad_servers(void **state)
+{
+    struct certificates certificates;
+    struct server_listener silent;
+    struct server_tls echo;
+
+    (void)state;
+    certificates_init(&certificates, &folder);
+    certificates_issue(&certificates, "server", NULL);
+    server_listener_open(&silent, "127.0.0.1", 0, 8);
+    example_runner_run(&folder, 0,
+                       "127.0.0.1:*: no answer in time\n127.0.0.1:*: no answer in time\n"
+                       "127.0.0.1:*: no answer in time\n0 answered, 3 failed*; 0 connections opened\n",
+                       "https_many many.json 3 2 20 / %s", silent.endpoint);
+    server_listener_close(&silent);
+    server_tls_start(&echo, &folder, NULL);
+    example_runner_run(&folder, 0,
+                       "localhost:*: the connection was lost, or speaks no HTTP\n"
+                       "0 answered, 1 failed, 0 repeated; 0 bytes in * ms; 1 connections opened\n",
+                       "https_many many.json 1 1 30000 / localhost:%u", echo.port);
+    server_tls_stop(&echo);
 }
 
 static void a_master_and_its_replicas(void **state)
@@ -210,7 +236,7 @@ int main(void)
         cmocka_unit_test(a_manager_of_one_s_own),    cmocka_unit_test(pages_over_one_tls_connection),
         cmocka_unit_test(a_master_and_its_replicas), cmocka_unit_test(commands_over_one_ssh_session),
         cmocka_unit_test(what_an_observer_sees),     cmocka_unit_test(many_pages_at_once),
-        cmocka_unit_test(several_queries_at_once),
+        cmocka_unit_test(several_queries_at_once),   cmocka_unit_test(many_pages_of_bad_servers),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
