@@ -166,6 +166,11 @@ static bool call_endpoint_get(struct estate *estate)
            other == NULL;
 }
 
+static bool call_wait_ready(struct estate *estate)
+{
+    return is_refused(estate, connpool_wait_ready(estate->fixture.context, CONNPOOL_WAIT_FOREVER, &estate->error));
+}
+
 /* ---- Acquires ---- */
 
 static bool call_acquire(struct estate *estate)
@@ -314,6 +319,7 @@ static const struct {
     {"connpool_pool_observe connpool_pool_on_configure ", call_observe},
     {"connpool_pool_drain connpool_endpoint_drain connpool_clock_moved connpool_maintain ", call_care},
     {"connpool_endpoint_get ", call_endpoint_get},
+    {"connpool_wait_ready ", call_wait_ready},
     {"connpool_acquire ", call_acquire},
     {"connpool_endpoint_acquire ", call_endpoint_acquire},
     {"connpool_acquire_any ", call_acquire_any},
