@@ -11,17 +11,19 @@
 #include "verdict.h"
 
 /* One drive. The connection may be somebody else's as soon as its operation has ended, so this is not in its record. */
-struct carry {
+struct cp_carry {
     struct cp_operation operation;
     struct cp_task task;
     struct connpool_connection *connection;
+    bool is_listed; /* in the context's list; the loop's thread only, once it was started */
+    LIST_ENTRY(cp_carry) entry;
 };
 
 static bool hand_on(struct connpool_connection *connection);
 
-static struct carry *carry_of(struct cp_operation *operation)
+static struct cp_carry *carry_of(struct cp_operation *operation)
 {
-    return (struct carry *)((char *)operation - offsetof(struct carry, operation));
+    return (struct cp_carry *)((char *)operation - offsetof(struct cp_carry, operation));
 }
 
 static void reset_failed(struct connpool_connection *connection)
@@ -72,14 +74,47 @@ static void ended(struct connpool_connection *connection, int32_t result)
     }
 }
 
+/* It would make a connection ready that nobody wants once the context closes: its close does not wait for that. */
+static bool is_for_use(const struct connpool_connection *connection)
+{
+    return connection->kind != CP_RESET && connection->kind != CP_CLOSE;
+}
+
+static bool is_unwanted(const struct connpool_connection *connection)
+{
+    return is_for_use(connection) && atomic_load(&connection->pool->context->is_closing);
+}
+
+/* Before the connection ends or goes on its way, and the context with it. */
+static void leave_list(struct cp_carry *carry)
+{
+    struct connpool *context = carry->connection->pool->context;
+
+    if (!carry->is_listed) {
+        return;
+    }
+    cp_lock_take(&context->lock);
+    LIST_REMOVE(carry, entry);
+    cp_lock_give(&context->lock);
+    carry->is_listed = false;
+}
+
 static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
 {
-    struct connpool_connection *connection = carry_of(operation)->connection;
-    int32_t result = cp_run_step(connection, wait, operation);
+    struct cp_carry *carry = carry_of(operation);
+    struct connpool_connection *connection = carry->connection;
+    int32_t result;
 
+    if (is_unwanted(connection)) {
+        leave_list(carry);
+        cp_verdict_abandoned(connection);
+        return CONNPOOL_STEP_DONE;
+    }
+    result = cp_run_step(connection, wait, operation);
     if (result == CONNPOOL_STEP_AGAIN) {
         return result;
     }
+    leave_list(carry);
     ended(connection, result);
     return CONNPOOL_STEP_DONE;
 }
@@ -87,9 +122,11 @@ static int32_t step(struct cp_operation *operation, struct connpool_wait *wait)
 /* The loop stops. A reactor's may do so while there is another that goes on with the operation; else it ends. */
 static void abandon(struct cp_operation *operation)
 {
-    struct connpool_connection *connection = carry_of(operation)->connection;
+    struct cp_carry *carry = carry_of(operation);
+    struct connpool_connection *connection = carry->connection;
 
-    if (hand_on(connection)) {
+    leave_list(carry);
+    if (!is_unwanted(connection) && hand_on(connection)) {
         return;
     }
     if (connection->state == CP_CLOSING) {
@@ -99,10 +136,11 @@ static void abandon(struct cp_operation *operation)
     }
 }
 
-static void init(struct carry *carry, struct connpool_connection *connection)
+static void init(struct cp_carry *carry, struct connpool_connection *connection)
 {
     carry->operation = (struct cp_operation){.step = step, .abandon = abandon};
     carry->connection = connection;
+    carry->is_listed = false;
 }
 
 static void done(struct cp_task *task)
@@ -112,19 +150,54 @@ static void done(struct cp_task *task)
 
 static void dispose(struct cp_task *task)
 {
-    cp_free((char *)task - offsetof(struct carry, task));
+    cp_free((char *)task - offsetof(struct cp_carry, task));
+}
+
+/* NULL: no memory. */
+static struct cp_carry *new_carry(struct connpool_connection *connection)
+{
+    struct cp_carry *carry = cp_alloc(sizeof(*carry));
+
+    if (carry != NULL) {
+        init(carry, connection);
+    }
+    return carry;
 }
 
 bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *loop)
 {
-    struct carry *carry = cp_alloc(sizeof(*carry));
+    struct cp_carry *carry = new_carry(connection);
 
     if (carry == NULL) {
         return false;
     }
-    init(carry, connection);
     cp_loop_start(loop, &carry->task, &carry->operation, done, dispose);
     return true;
+}
+
+/* The context's lock is held. */
+static bool start_listed(struct connpool_connection *connection, struct cp_loop *loop)
+{
+    struct cp_carry *carry = new_carry(connection);
+
+    if (carry == NULL) {
+        return false;
+    }
+    LIST_INSERT_HEAD(&connection->pool->context->carried, carry, entry);
+    carry->is_listed = true;
+    cp_loop_start(loop, &carry->task, &carry->operation, done, dispose);
+    return true;
+}
+
+void cp_carry_end_all(struct connpool *context)
+{
+    struct cp_carry *carry;
+
+    cp_lock_take(&context->lock);
+    LIST_FOREACH (carry, &context->carried, entry) {
+        cp_waker_fire(cp_waker_ref(&carry->task.waker));
+    }
+    cp_lock_give(&context->lock);
 }
 
 /* The context's lock is held. */
@@ -149,7 +222,8 @@ bool cp_carry_elsewhere(struct connpool_connection *connection)
 
     cp_lock_take(&context->lock);
     loop = loop_for(connection);
-    is_carried = loop != NULL && cp_carry_in_loop(connection, loop);
+    is_carried =
+        loop != NULL && (is_for_use(connection) ? start_listed(connection, loop) : cp_carry_in_loop(connection, loop));
     cp_lock_give(&context->lock);
     return is_carried;
 }
@@ -174,7 +248,7 @@ static bool hand_on(struct connpool_connection *connection)
 void cp_carry_here(struct connpool_connection *connection)
 {
     struct connpool *context = connection->pool->context;
-    struct carry carry;
+    struct cp_carry carry;
 
     init(&carry, connection);
     if (cp_reactor_loop_of_thread(context) != NULL) {

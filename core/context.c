@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "cancel.h"
+#include "carry.h"
 #include "collector.h"
 #include "dispose.h"
 #include "error.h"
@@ -250,6 +251,7 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
     cp_reactor_retire_of_thread(context);
     cp_ready_wake_all(context);
     close_pools(context);
+    cp_carry_end_all(context);
     cp_collector_kick_of(context);
     if (!is_all_gone(context)) {
         wait_until_gone(context, deadline);

@@ -19,6 +19,7 @@
 #include "loop.h"
 #include "ready.h"
 
+struct cp_carry;
 struct cp_collector;
 struct cp_config;
 
@@ -48,6 +49,7 @@ struct connpool {
     /* Guarded by lock. */
     bool is_closing_driven; /* connpool_close waits, and drives its loop */
     LIST_HEAD(, cp_driven_loop) driven_loops;
+    LIST_HEAD(, cp_carry) carried; /* opens and checks that loops drive on (carry.h) */
     struct cp_ready_waiters ready_waiters;
 };
 
