@@ -118,6 +118,19 @@ bool cp_acquire_is_all_excluded(const struct cp_acquire *acquire)
     return true;
 }
 
+bool cp_acquire_has_no_hope(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t now)
+{
+    if (cp_recovery_is_held(endpoint, now)) {
+        cp_acquire_error_held(acquire, endpoint, now);
+        return true;
+    }
+    if (cp_line_is_refused(endpoint, &acquire->waiter)) {
+        cp_acquire_error_refused(acquire, endpoint);
+        return true;
+    }
+    return false;
+}
+
 void cp_acquire_give_slot_back(struct cp_acquire *acquire)
 {
     cp_line_give_back(acquire->reserved);

@@ -16,13 +16,15 @@ static const char *const doing[CP_ACQUIRE_PHASE_COUNT] = {
     [CP_ACQUIRE_PREPARE] = "preparing a connection",
 };
 
-/* The endpoint's connections as text, and its last connect error if it has one. */
-static void describe(struct connpool_endpoint *endpoint, char *text, size_t size, struct connpool_fault *last)
+/* The endpoint's connections as text, and its last connect error if it has one. True: acquires wait until connects
+ * succeed again. */
+static bool describe(struct connpool_endpoint *endpoint, char *text, size_t size, struct connpool_fault *last)
 {
     struct connpool_pool *pool = endpoint->pool;
     uint32_t leased;
     uint32_t idle;
     uint32_t opening;
+    bool is_down;
 
     cp_lock_take(&pool->lock);
     cp_lock_take(&endpoint->lock);
@@ -31,11 +33,13 @@ static void describe(struct connpool_endpoint *endpoint, char *text, size_t size
     opening = endpoint->count[CP_OPENING];
     cp_lock_give(&endpoint->lock);
     *last = endpoint->last_fault;
+    is_down = endpoint->policy.retry && cp_recovery_is_on(&endpoint->recovery);
     (void)snprintf(text, size, "%u leased, %u opening, %u idle of max_size %llu; pool %llu of %llu, %u waiting", leased,
                    opening, idle, (unsigned long long)endpoint->policy.max_size, (unsigned long long)pool->total,
                    (unsigned long long)pool->policy.total_max_size,
                    atomic_load_explicit(&pool->waiters, memory_order_relaxed) - pool->openers);
     cp_lock_give(&pool->lock);
+    return is_down;
 }
 
 static void span_text(int64_t span, char *text, size_t size)
@@ -48,17 +52,21 @@ void cp_acquire_error_timed_out(struct cp_acquire *acquire)
     struct connpool_endpoint *endpoint = acquire->endpoints[0];
     bool is_try = acquire->timeout == 0;
     struct connpool_fault last;
+    bool is_down;
     char state[160];
     char span[32];
 
-    describe(endpoint, state, sizeof(state), &last);
+    is_down = describe(endpoint, state, sizeof(state), &last);
     span_text(acquire->timeout, span, sizeof(span));
-    (void)cp_error_set(
-        &acquire->error, CONNPOOL_TIMED_OUT, last.error_class, "pool '%s', endpoint '%s'%s: %s%s%s (%s)%s%.*s",
-        acquire->pool->name, endpoint->name, acquire->count > 1 ? " and others" : "",
-        is_try ? "no idle connection that can be had at once" : "timed out after ", is_try ? "" : span,
-        is_try ? "" : doing[acquire->phase], state, last.error_class != 0 ? "; last connect error: " : "",
-        (int)sizeof(last.text), last.error_class != 0 ? last.text : "");
+    (void)cp_error_set(&acquire->error, CONNPOOL_TIMED_OUT, last.error_class,
+                       "pool '%s', endpoint '%s'%s: %s%s%s (%s)%s%.*s", acquire->pool->name, endpoint->name,
+                       acquire->count > 1 ? " and others" : "",
+                       is_try ? "no idle connection that can be had at once" : "timed out after ", is_try ? "" : span,
+                       is_try                                           ? ""
+                       : is_down && acquire->phase == CP_ACQUIRE_SEARCH ? "waiting until connects succeed again"
+                                                                        : doing[acquire->phase],
+                       state, last.error_class != 0 ? "; last connect error: " : "", (int)sizeof(last.text),
+                       last.error_class != 0 ? last.text : "");
     acquire->error.os_error = last.os_error;
     acquire->error.library_code = last.library_code;
 }
@@ -83,7 +91,7 @@ connpool_status cp_acquire_error_not_ready(struct connpool_endpoint *endpoint, i
     struct connpool_fault last;
     char state[160];
 
-    describe(endpoint, state, sizeof(state), &last);
+    (void)describe(endpoint, state, sizeof(state), &last);
     (void)cp_error_set(
         error, CONNPOOL_TIMED_OUT, last.error_class,
         "pool '%s', endpoint '%s': not ready within %d ms, expected min_idle (%llu) connections (%s)%s%.*s",
@@ -97,13 +105,20 @@ connpool_status cp_acquire_error_not_ready(struct connpool_endpoint *endpoint, i
     return CONNPOOL_TIMED_OUT;
 }
 
+void cp_acquire_error_refused(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint)
+{
+    (void)cp_error_set_fault(&acquire->error, CONNPOOL_FAILED, &endpoint->last_fault,
+                             "pool '%s', endpoint '%s', open for an acquire that came before", acquire->pool->name,
+                             endpoint->name);
+}
+
 void cp_acquire_error_overloaded(struct cp_acquire *acquire)
 {
     struct connpool_endpoint *endpoint = acquire->endpoints[0];
     struct connpool_fault last;
     char state[160];
 
-    describe(endpoint, state, sizeof(state), &last);
+    (void)describe(endpoint, state, sizeof(state), &last);
     (void)cp_error_set(&acquire->error, CONNPOOL_OVERLOADED, 0,
                        "pool '%s', endpoint '%s': max_waiters (%llu) acquires wait already (%s)", acquire->pool->name,
                        endpoint->name, (unsigned long long)endpoint->policy.max_waiters, state);

@@ -12,6 +12,8 @@ void cp_acquire_error_timed_out(struct cp_acquire *acquire);
 void cp_acquire_error_failed(struct cp_acquire *acquire, const struct connpool_connection *connection);
 /* The pool's lock is held. */
 void cp_acquire_error_held(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t now);
+/* The same: what another acquire tried while this one waited does not pass by itself. */
+void cp_acquire_error_refused(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint);
 /* No lock held. */
 void cp_acquire_error_overloaded(struct cp_acquire *acquire);
 

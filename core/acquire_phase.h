@@ -85,6 +85,10 @@ bool cp_acquire_is_excluded(const struct cp_acquire *acquire, size_t index);
 bool cp_acquire_is_all_excluded(const struct cp_acquire *acquire);
 void cp_acquire_exclude(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint);
 
+/* Whether connects to an endpoint are held down, or what was refused to another meanwhile would be refused again: the
+ * error is set. The pool's lock is held. */
+bool cp_acquire_has_no_hope(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t now);
+
 /* The slot in hand is not needed. */
 void cp_acquire_give_slot_back(struct cp_acquire *acquire);
 

@@ -129,19 +129,18 @@ static enum cp_course fail_at(struct cp_acquire *acquire, const struct connpool_
                                                : cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
 }
 
-/* A slot that was granted may have come too late, or after a connect that failed. */
-static bool is_held_down(struct cp_acquire *acquire, int64_t now)
+/* A slot that was granted may have come after a connect that failed: nothing is opened in it. *fails: nor is anything
+ * to be waited for there, the error is set. */
+static bool is_stopped(struct cp_acquire *acquire, int64_t now, bool *fails)
 {
     const struct connpool_endpoint *endpoint = acquire->reserved;
-    bool is_held;
+    bool has_to_wait;
 
     cp_lock_take(&acquire->pool->lock);
-    is_held = endpoint->held_until > now;
-    if (is_held) {
-        cp_acquire_error_held(acquire, endpoint, now);
-    }
+    *fails = cp_acquire_has_no_hope(acquire, endpoint, now);
+    has_to_wait = endpoint->policy.retry && cp_recovery_stopped_until(endpoint) > now;
     cp_lock_give(&acquire->pool->lock);
-    return is_held;
+    return *fails || has_to_wait;
 }
 
 static enum cp_course begin_open(struct cp_acquire *acquire, const struct connpool_wait *wait)
@@ -164,15 +163,16 @@ enum cp_course cp_acquire_evict(struct cp_acquire *acquire, struct connpool_wait
 {
     struct connpool_endpoint *endpoint = acquire->reserved;
     struct connpool_connection *victim = acquire->victim;
+    bool fails;
 
     acquire->victim = NULL;
     if (victim != NULL) {
         cp_dispose_cut_keep_slot(victim);
     }
     cp_acquire_put_back_skipped(acquire);
-    if (is_held_down(acquire, wait->now)) {
+    if (is_stopped(acquire, wait->now, &fails)) {
         cp_acquire_give_slot_back(acquire);
-        return fail_at(acquire, endpoint);
+        return fails ? fail_at(acquire, endpoint) : cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH);
     }
     if (cp_acquire_is_late(acquire, wait)) {
         cp_acquire_give_slot_back(acquire);
@@ -189,7 +189,8 @@ static enum cp_course open_failed(struct cp_acquire *acquire, struct connpool_co
     bool may_wait;
 
     cp_acquire_error_failed(acquire, connection);
-    may_wait = cp_verdict_open_failed(connection);
+    may_wait = endpoint->policy.retry && cp_recovery_may_pass(connection->fault.error_class);
+    may_wait |= cp_verdict_open_failed(connection);
     if (acquire->connection == NULL) {
         return may_wait ? cp_acquire_go_on(acquire, CP_ACQUIRE_SEARCH) : fail_at(acquire, endpoint);
     }

@@ -53,7 +53,16 @@ enum cp_course cp_acquire_use_idle(struct cp_acquire *acquire)
     return acquire->needs == 0 ? cp_acquire_end(acquire, CONNPOOL_OK) : cp_acquire_go_on(acquire, CP_ACQUIRE_LOCAL);
 }
 
-/* A slot of one of the endpoints; the earliest time at which a full peer may be asked again goes to *at. */
+/* No open may be started there before a time: it looks again then. Where acquires retry, only the first does. */
+static void note_wait(const struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t until,
+                      int64_t *at)
+{
+    if (until != CP_NEVER && (!endpoint->policy.retry || cp_line_is_first(endpoint, &acquire->waiter))) {
+        *at = cp_time_earlier(*at, until);
+    }
+}
+
+/* A slot of one of the endpoints; the earliest time at which one may be asked again goes to *at. */
 static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *at)
 {
     if (acquire->opening != NULL) {
@@ -61,15 +70,16 @@ static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *
     }
     for (size_t i = 0; i < acquire->count; i++) {
         struct connpool_endpoint *endpoint = acquire->endpoints[i];
+        int64_t until;
 
         if (cp_acquire_is_excluded(acquire, i)) {
             continue;
         }
-        if (endpoint->held_until > now && endpoint->size < endpoint->policy.max_size) {
-            cp_acquire_error_held(acquire, endpoint, now);
+        until = cp_recovery_wait(endpoint, now);
+        if (endpoint->size < endpoint->policy.max_size && cp_acquire_has_no_hope(acquire, endpoint, now)) {
             cp_acquire_exclude(acquire, endpoint);
-        } else if (endpoint->blocked_until > now) {
-            *at = cp_time_earlier(*at, endpoint->blocked_until);
+        } else if (until != 0) {
+            note_wait(acquire, endpoint, until, at);
         } else if (cp_line_reserve(endpoint, &acquire->victim) != CP_NOT_RESERVED) {
             acquire->reserved = endpoint;
             return FOUND_SLOT;
@@ -152,6 +162,9 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
             enter_line(acquire);
         }
         waiter->is_timed = *at != 0;
+        if (waiter->is_timed) {
+            cp_lane_expect(acquire->pool, waiter, *at, wakes);
+        }
         waiter->state = CP_WAITER_WAITING;
         acquire->is_in_line = true;
         finding = watch(acquire, at, doomed, wakes);

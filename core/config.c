@@ -65,7 +65,6 @@ static json_t *iterable(const json_t *json)
     return (json_t *)(uintptr_t)json;
 }
 
-/* A key that is not available yet is not recommended. */
 static void add_unknown_policy(struct cp_mistakes *mistakes, const char *path, const char *key,
                                const char *const *others, const char *hint)
 {
@@ -76,9 +75,7 @@ static void add_unknown_policy(struct cp_mistakes *mistakes, const char *path, c
         names[count] = others[count];
     }
     for (size_t i = 0; cp_policy_key_name(i) != NULL && count < sizeof(names) / sizeof(names[0]); i++) {
-        if (!cp_policy_is_for_later(cp_policy_key_name(i))) {
-            names[count++] = cp_policy_key_name(i);
-        }
+        names[count++] = cp_policy_key_name(i);
     }
     cp_mistakes_add_unknown(mistakes, path, key, names, count, hint);
 }

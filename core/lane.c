@@ -84,17 +84,39 @@ void cp_lane_returned(struct connpool_pool *pool, struct cp_wakes *wakes)
     set_watches(&pool->lanes, wakes);
 }
 
-void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+/* Before those that are to come later. */
+static void insert_call(struct cp_lane_waiters *calls, struct cp_waiter *waiter)
+{
+    struct cp_waiter *before = TAILQ_LAST(calls, cp_lane_waiters);
+
+    while (before != NULL && before->called_at > waiter->called_at) {
+        before = TAILQ_PREV(before, cp_lane_waiters, called);
+    }
+    if (before == NULL) {
+        TAILQ_INSERT_HEAD(calls, waiter, called);
+    } else {
+        TAILQ_INSERT_AFTER(calls, before, waiter, called);
+    }
+}
+
+void cp_lane_expect(struct connpool_pool *pool, struct cp_waiter *waiter, int64_t at, struct cp_wakes *wakes)
 {
     if (waiter->lane->loop == NULL) {
         return;
     }
     cp_lane_answer(pool, waiter);
-    waiter->called_at = cp_clock_precise(&pool->context->clock);
-    TAILQ_INSERT_TAIL(&pool->lanes.calls, waiter, called);
+    waiter->called_at = at;
+    insert_call(&pool->lanes.calls, waiter);
     pool->lanes.call_count++;
     waiter->lane->calls++;
     set_watches(&pool->lanes, wakes);
+}
+
+void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
+{
+    if (waiter->lane->loop != NULL) {
+        cp_lane_expect(pool, waiter, cp_clock_precise(&pool->context->clock), wakes);
+    }
 }
 
 void cp_lane_answer(struct connpool_pool *pool, struct cp_waiter *waiter)
@@ -118,6 +140,7 @@ int64_t cp_lane_watch_until(struct connpool_pool *pool, struct cp_waiter *waiter
 {
     struct cp_lane *lane = waiter->lane;
     const struct cp_waiter *first = TAILQ_FIRST(&pool->lanes.calls);
+    int64_t now;
 
     if (lane->calls == pool->lanes.call_count) {
         lane->watch = lane->watch == waiter ? NULL : lane->watch;
@@ -129,6 +152,10 @@ int64_t cp_lane_watch_until(struct connpool_pool *pool, struct cp_waiter *waiter
     if (lane->watch != waiter) {
         return 0;
     }
+    if (first->lane != lane) {
+        return first->called_at + 1 + CP_PATIENCE;
+    }
     /* Its own reactor's calls are answered soon, since it runs; those behind them are looked at again. */
-    return (first->lane == lane ? cp_clock_precise(&pool->context->clock) : first->called_at + 1) + CP_PATIENCE;
+    now = cp_clock_precise(&pool->context->clock);
+    return (first->called_at > now ? first->called_at : now) + CP_PATIENCE;
 }

@@ -44,7 +44,7 @@ struct cp_lane {
 struct cp_lanes {
     struct cp_lane threads;
     LIST_HEAD(, cp_lane) reactors;
-    struct cp_lane_waiters calls; /* of reactors' waiters, the oldest first */
+    struct cp_lane_waiters calls; /* of reactors' waiters, the oldest first; some are of times to come */
     size_t call_count;
 };
 
@@ -64,6 +64,8 @@ void cp_lane_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct 
 void cp_lane_returned(struct connpool_pool *pool, struct cp_wakes *wakes);
 /* A waiter was woken or granted something; nothing for a thread's. */
 void cp_lane_called(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
+/* A waiter is to come by itself at a time; nothing for a thread's. */
+void cp_lane_expect(struct connpool_pool *pool, struct cp_waiter *waiter, int64_t at, struct cp_wakes *wakes);
 /* It has come, or need not any more. Nothing where it was not called. */
 void cp_lane_answer(struct connpool_pool *pool, struct cp_waiter *waiter);
 /* The waiter whose call is the oldest, if it is too old at that time and another lane's. NULL: none. */

@@ -72,10 +72,16 @@ static void refresh(struct connpool_endpoint *endpoint)
     }
 }
 
-/* An open may be started there: its peer is not full, and connects are not held down. */
-static bool may_open(const struct connpool_endpoint *endpoint, int64_t now)
+/* Something may forbid opens there. */
+static bool is_troubled(const struct connpool_endpoint *endpoint)
 {
-    return endpoint->blocked_until <= now && endpoint->held_until <= now;
+    return endpoint->blocked_until != 0 || endpoint->held_until != 0 || cp_recovery_is_on(&endpoint->recovery);
+}
+
+/* An open may be started there: its peer is not full, connects are not held down, nor waited with. */
+static bool may_open(struct connpool_endpoint *endpoint, int64_t now)
+{
+    return endpoint->held_until <= now && cp_recovery_wait(endpoint, now) == 0;
 }
 
 /* The endpoint whose first waiter came first of all that could use a slot. */
@@ -85,7 +91,7 @@ static struct connpool_endpoint *first_hungry(struct connpool_pool *pool)
     struct connpool_endpoint *endpoint;
 
     RB_FOREACH (endpoint, cp_hungry_tree, &pool->hungry) {
-        if (endpoint->blocked_until == 0 && endpoint->held_until == 0) {
+        if (!is_troubled(endpoint)) {
             return endpoint;
         }
         now = now != 0 ? now : cp_clock_precise(&pool->context->clock);
@@ -200,13 +206,30 @@ static bool has_idle(struct connpool_endpoint *endpoint)
 }
 
 /* Whether the first waiter of an endpoint is to learn that no open may be started there: to end, where connects are
- * held down; to look again by itself when it may be, where the peer is full. */
+ * held down or what it would try was refused; to look again by itself when it may be, where that is a matter of time.
+ */
 static bool must_look(const struct connpool_endpoint *endpoint, const struct cp_waiter *first)
 {
-    if (endpoint->size >= endpoint->policy.max_size) {
+    int64_t now;
+
+    if (endpoint->size >= endpoint->policy.max_size || !is_troubled(endpoint)) {
         return false;
     }
-    return endpoint->held_until != 0 || (endpoint->blocked_until != 0 && !first->is_timed);
+    now = cp_clock_precise(&endpoint->pool->context->clock);
+    if (cp_recovery_is_held(endpoint, now) || cp_line_is_refused(endpoint, first)) {
+        return true;
+    }
+    return !first->is_timed && cp_recovery_stopped_until(endpoint) > now;
+}
+
+bool cp_line_is_refused(const struct connpool_endpoint *endpoint, const struct cp_waiter *waiter)
+{
+    return endpoint->policy.retry && waiter->sequence != 0 && waiter->sequence <= endpoint->recovery.refused;
+}
+
+bool cp_line_is_first(const struct connpool_endpoint *endpoint, const struct cp_waiter *waiter)
+{
+    return first_waiter(endpoint) == waiter;
 }
 
 void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
@@ -237,7 +260,7 @@ static void match_all(const struct cp_waiter *waiter, struct cp_wakes *wakes)
 }
 
 /* Take a waiter out of line with what it was given. It is woken; or a wake is under way to it, for something else that
- * it will not look for any more: that is passed on. */
+ * it will not look for any more: that is passed on, as is a time at which it would have looked. */
 static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, struct cp_wakes *wakes)
 {
     bool is_asleep = waiter->state == CP_WAITER_WAITING;
@@ -248,7 +271,8 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     cp_lane_called(endpoint->pool, waiter, wakes);
     if (is_asleep) {
         cp_wakes_add(wakes, waiter);
-    } else {
+    }
+    if (!is_asleep || waiter->is_timed) {
         match_all(waiter, wakes);
     }
 }
@@ -405,15 +429,15 @@ bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *
 
 /* ---- What a reactor does not come for ---- */
 
-/* All waiters of a lane leave the line; those that a wake is under way to go to `woken`. Nothing was to be had for the
- * others, so nothing is for those behind them. */
+/* All waiters of a lane leave the line; those that a wake is under way to, or that would have looked at a time, go to
+ * `woken`. Nothing was to be had for the others, so nothing is for those behind them. */
 static void empty_lane(struct connpool_pool *pool, struct cp_lane *lane, struct cp_lane_waiters *woken,
                        struct cp_wakes *wakes)
 {
     struct cp_waiter *waiter;
 
     while ((waiter = TAILQ_FIRST(&lane->waiters)) != NULL) {
-        bool was_woken = waiter->state == CP_WAITER_WOKEN;
+        bool was_woken = waiter->state == CP_WAITER_WOKEN || waiter->is_timed;
 
         remove_places(pool, waiter, wakes);
         waiter->state = CP_WAITER_OUT;

@@ -118,6 +118,10 @@ void cp_line_closing(struct connpool_endpoint *endpoint);
 void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter);
 /* In line: neither granted, nor told that the context closes. The pool's lock is held. */
 bool cp_line_is_standing(const struct cp_waiter *waiter);
+/* An open of what it would try failed while it waited, and will again: it ends with that. The pool's lock is held. */
+bool cp_line_is_refused(const struct connpool_endpoint *endpoint, const struct cp_waiter *waiter);
+/* First of those that would take a slot there. The pool's lock is held. */
+bool cp_line_is_first(const struct connpool_endpoint *endpoint, const struct cp_waiter *waiter);
 /* Leave the line and pass on what the wake was for. The pool's lock is held. */
 void cp_line_leave(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes);
 

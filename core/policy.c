@@ -13,8 +13,7 @@ enum kind {
     BOOLEAN,  /* bool */
     COUNT,    /* uint64_t */
     DURATION, /* int64_t nanoseconds; in the JSON seconds */
-    PART,     /* double */
-    LATER     /* a name that is kept for a key to come */
+    PART      /* double */
 };
 
 #define POOL_ONLY 1u /* an endpoint may not override it */
@@ -56,8 +55,8 @@ static const struct key keys[] = {
     {"max_uses", COUNT, OR_NONE, MEMBER(max_uses), 1, LONGEST, 0},
     {"max_waiters", COUNT, OR_NONE, MEMBER(max_waiters), 1, LONGEST, 0},
     {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0},
+    {"retry", BOOLEAN, 0, MEMBER(retry), 0, 1, 0},
     {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1},
-    {.name = "retry", .kind = LATER},
     {"prewarm", BOOLEAN, COLLECTED, MEMBER(prewarm), 0, 1, 0},
     {"leak_after", DURATION, OR_NONE, MEMBER(leak_after), LEAST, LONGEST, 0},
 };
@@ -101,8 +100,6 @@ static void store(struct cp_policy *policy, const struct key *key, double value)
         break;
     case PART:
         *(double *)(void *)member = value;
-        break;
-    case LATER:
         break;
     }
 }
@@ -153,13 +150,6 @@ bool cp_policy_is_key(const char *name)
     return find(name) < KEYS;
 }
 
-bool cp_policy_is_for_later(const char *name)
-{
-    size_t index = find(name);
-
-    return index < KEYS && keys[index].kind == LATER;
-}
-
 const char *cp_policy_key_name(size_t index)
 {
     return index < KEYS ? keys[index].name : NULL;
@@ -199,10 +189,6 @@ static void add_wrong(const struct key *key, const json_t *value, const char *pa
 /* Whether the key may stand there at all; else the mistake. */
 static bool belongs(const struct key *key, bool at_endpoint, const char *path, struct cp_mistakes *mistakes)
 {
-    if (key->kind == LATER) {
-        cp_mistakes_add(mistakes, path, "found a key that is not available yet, expected it to be left out");
-        return false;
-    }
     if (at_endpoint && (key->flags & POOL_ONLY) != 0) {
         cp_mistakes_add(mistakes, path, "found a key of the whole pool, expected it under the pool only");
         return false;
@@ -279,8 +265,7 @@ bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t
     for (size_t i = 0; i < KEYS; i++) {
         const struct key *key = &keys[i];
         double value = load(policy, key);
-        bool is_shown = key->kind != LATER && !is_none(policy, key) &&
-                        !(at_endpoint && (key->flags & POOL_ONLY) != 0) &&
+        bool is_shown = !is_none(policy, key) && !(at_endpoint && (key->flags & POOL_ONLY) != 0) &&
                         !(!policy->background_collector && (key->flags & COLLECTED) != 0);
 
         if (is_shown &&
@@ -298,7 +283,7 @@ bool cp_policy_schema(bool at_endpoint, json_t *properties)
         const struct key *key = &keys[i];
         json_t *schema;
 
-        if (key->kind == LATER || (at_endpoint && (key->flags & POOL_ONLY) != 0)) {
+        if (at_endpoint && (key->flags & POOL_ONLY) != 0) {
             continue;
         }
         schema = key->kind == BOOLEAN

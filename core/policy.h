@@ -31,6 +31,7 @@ struct cp_policy {
     uint64_t max_waiters; /* 0: none */
     int64_t holddown;
     int64_t leak_after; /* CP_NEVER: none */
+    bool retry;         /* acquires go on connecting until their time is up */
     bool prewarm;       /* with the collector: min_idle connections are opened ahead of use */
     bool watch;         /* with the collector: parked connections are served by their `idle` step */
 };
@@ -47,10 +48,8 @@ struct cp_policy_reading {
 void cp_policy_init(struct cp_policy *policy);
 void cp_policy_reading_init(struct cp_policy_reading *reading);
 
-/* Whether it is the name of a key of a pool, also of one that is not available yet. */
+/* Whether it is the name of a key of a pool. */
 bool cp_policy_is_key(const char *name);
-/* Whether it is the name of a key that is not available yet. */
-bool cp_policy_is_for_later(const char *name);
 /* The index-th name, NULL past the last. */
 const char *cp_policy_key_name(size_t index);
 

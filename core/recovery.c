@@ -18,7 +18,7 @@ bool cp_recovery_may_pass(int32_t error_class)
 
 static bool is_kept(const struct connpool_endpoint *endpoint)
 {
-    return endpoint->policy.prewarm;
+    return endpoint->policy.prewarm || endpoint->policy.retry;
 }
 
 void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class, int64_t now)
@@ -34,6 +34,7 @@ void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class,
     if (!cp_recovery_may_pass(error_class)) {
         recovery->refused_until =
             cp_time_add(now, CP_BACKOFF_LONGEST + (int64_t)((double)CP_BACKOFF_LONGEST * SPREAD * random));
+        recovery->refused = endpoint->pool->next_sequence;
     } else if (recovery->until <= now) {
         recovery->failures += recovery->failures != UINT32_MAX;
         recovery->until = cp_time_add(now, cp_backoff_pause(recovery->failures, random));
@@ -85,4 +86,33 @@ bool cp_recovery_may_open(struct connpool_endpoint *endpoint, int64_t now)
         return true;
     }
     return under_way < recovery->limit;
+}
+
+bool cp_recovery_is_held(const struct connpool_endpoint *endpoint, int64_t now)
+{
+    return endpoint->held_until > now &&
+           !(endpoint->policy.retry && cp_recovery_may_pass(endpoint->last_fault.error_class));
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+int64_t cp_recovery_stopped_until(const struct connpool_endpoint *endpoint)
+{
+    if (!endpoint->policy.retry) {
+        return endpoint->blocked_until;
+    }
+    return later(endpoint->blocked_until, later(endpoint->held_until, endpoint->recovery.until));
+}
+
+int64_t cp_recovery_wait(struct connpool_endpoint *endpoint, int64_t now)
+{
+    int64_t until = cp_recovery_stopped_until(endpoint);
+
+    if (until > now) {
+        return until;
+    }
+    return endpoint->policy.retry && !cp_recovery_may_open(endpoint, now) ? CP_NEVER : 0;
 }

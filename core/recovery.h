@@ -22,6 +22,7 @@ struct cp_recovery {
     int64_t until;         /* no open is started before */
     int64_t refused_until; /* nor by the top-up: what failed does not pass by itself */
     int64_t succeeded_at;  /* the last open that succeeded while there was a limit */
+    uint64_t refused;      /* acquires that came into line up to this number do not try what was refused meanwhile */
 };
 
 /* Whether a fault of this class may pass by itself; the others are never retried within an acquire (plugin-abi.md,
@@ -38,6 +39,15 @@ static inline bool cp_recovery_is_on(const struct cp_recovery *recovery)
 {
     return recovery->limit != 0;
 }
+
+/* Whether connects are held down (`holddown`), so that an acquire fails at once; one that retries waits instead. */
+bool cp_recovery_is_held(const struct connpool_endpoint *endpoint, int64_t now);
+/* Until when no acquire starts an open there, for a time that passes: the peer takes no more, or it retries and was
+ * told to pause. 0, or a time that is over: there is no such time. */
+int64_t cp_recovery_stopped_until(const struct connpool_endpoint *endpoint);
+/* How long an acquire has to wait before it starts an open: 0: not; else until that time, CP_NEVER: until an open that
+ * is under way has ended. Takes the endpoint's lock where there is a limit. */
+int64_t cp_recovery_wait(struct connpool_endpoint *endpoint, int64_t now);
 
 /* Whether one more open may be started now. Takes the endpoint's lock where there is a limit. */
 bool cp_recovery_may_open(struct connpool_endpoint *endpoint, int64_t now);

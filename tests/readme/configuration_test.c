@@ -55,18 +55,6 @@ static void write_default(const json_t *value, char *text, size_t size)
     }
 }
 
-static int is_for_later(const char *key)
-{
-    static const char *const later[] = {"retry"};
-
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (strcmp(key, later[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void every_key_has_its_row_with_its_default(void **state)
 {
     json_t *defaults = json_object();
@@ -82,11 +70,6 @@ static void every_key_has_its_row_with_its_default(void **state)
     for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
         const char *key = cp_policy_key_name(i);
 
-        if (is_for_later(key)) {
-            (void)snprintf(meant, sizeof(meant), "`%s`", key);
-            assert_non_null(strstr(strstr(page, "Kept for later"), meant));
-            continue;
-        }
         find_default(key, shown, sizeof(shown));
         write_default(json_object_get(json_object_get(defaults, key) != NULL ? defaults : collected, key), meant,
                       sizeof(meant));
@@ -118,9 +101,6 @@ static void every_key_has_its_range(void **state)
         const char *key = cp_policy_key_name(i);
         struct cp_mistakes mistakes = {.report = keep_range, .argument = range, .origin = ""};
 
-        if (is_for_later(key)) {
-            continue;
-        }
         cp_policy_reading_init(&reading);
         cp_policy_read(&reading, key, wrong, false, "", &mistakes);
         find_default(key, standard, sizeof(standard));
@@ -159,7 +139,7 @@ static void the_sample_has_every_key(void **state)
     (void)state;
     assert_non_null(pool);
     for (size_t i = 0; cp_policy_key_name(i) != NULL; i++) {
-        if (!is_for_later(cp_policy_key_name(i)) && json_object_get(pool, cp_policy_key_name(i)) == NULL) {
+        if (json_object_get(pool, cp_policy_key_name(i)) == NULL) {
             fail_msg("conf/every-key.json has no %s", cp_policy_key_name(i));
         }
     }

@@ -44,6 +44,7 @@ static void test_defaults(void **state)
     assert_true(policy.watch);
     assert_true(policy.leak_after == CP_NEVER);
     assert_false(policy.prewarm);
+    assert_false(policy.retry);
 }
 
 /* How many mistakes one key with that value makes. */
@@ -98,7 +99,7 @@ static void test_bounds(void **state)
     }
 }
 
-/* Every key of the table is in the bounds above, is a boolean, or comes later. */
+/* Every key of the table is in the bounds above, or is a boolean. */
 static void test_no_key_is_untested(void **state)
 {
     static const char *const others[] = {"background_collector", "watch", "retry", "prewarm"};
