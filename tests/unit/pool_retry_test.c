@@ -200,6 +200,10 @@ static void test_one_tries_and_the_others_wait_C19(void **state)
     }
     stepped_acquire_run(clients, COUNT(clients));
     assert_int_equal(test_manager_calls(TEST_OPEN), 1); /* the first failed before the second came */
+    assert_true(clients[0].wait.at != 0);
+    for (size_t i = 1; i < COUNT(clients); i++) {
+        assert_int_equal(clients[i].wait.at, 0); /* they sleep through the pauses */
+    }
     for (int i = 0; i < 10; i++) {
         opens = test_manager_calls(TEST_OPEN);
         stepped_acquire_run_after(clients, COUNT(clients), CP_BACKOFF_MOST);
