@@ -53,6 +53,17 @@ enum cp_course cp_acquire_use_idle(struct cp_acquire *acquire)
     return acquire->needs == 0 ? cp_acquire_end(acquire, CONNPOOL_OK) : cp_acquire_go_on(acquire, CP_ACQUIRE_LOCAL);
 }
 
+/* The watch has a connection in hand, for less than it takes to open another; then it wakes who waits. */
+static bool is_looked_at(const struct cp_acquire *acquire)
+{
+    for (size_t i = 0; i < acquire->count; i++) {
+        if (!cp_acquire_is_excluded(acquire, i) && cp_endpoint_is_looked_at(acquire->endpoints[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* No open may be started there before a time: it looks again then. Where acquires retry, only the first does. */
 static void note_wait(const struct cp_acquire *acquire, const struct connpool_endpoint *endpoint, int64_t until,
                       int64_t *at)
@@ -65,7 +76,7 @@ static void note_wait(const struct cp_acquire *acquire, const struct connpool_en
 /* A slot of one of the endpoints; the earliest time at which one may be asked again goes to *at. */
 static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *at)
 {
-    if (acquire->opening != NULL) {
+    if (acquire->opening != NULL || is_looked_at(acquire)) {
         return FOUND_NOTHING;
     }
     for (size_t i = 0; i < acquire->count; i++) {

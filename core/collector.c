@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "pool.h"
 #include "thread_signals.h"
+#include "watch.h"
 
 /* failures.md B27: TLS libraries want stack; a plugin's step may use it here. */
 #define STACK_SIZE (256 * 1024)
@@ -49,6 +50,11 @@ static int64_t close_due(struct cp_collector *collector, struct connpool_pool *p
     return atomic_load_explicit(&pool->next_due, memory_order_relaxed);
 }
 
+static int64_t watch(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
+{
+    return cp_watch_sweep(pool, collector->loop, now);
+}
+
 static int64_t forget_unused(struct cp_collector *collector, struct connpool_pool *pool, int64_t now)
 {
     (void)collector;
@@ -73,7 +79,7 @@ static int64_t top_up(struct cp_collector *collector, struct connpool_pool *pool
     return cp_supply_top_up(pool, collector->loop, now);
 }
 
-static duty_fn *const duties[] = {close_due, forget_unused, report_leaks, top_up};
+static duty_fn *const duties[] = {close_due, watch, forget_unused, report_leaks, top_up};
 
 #define DUTIES (sizeof(duties) / sizeof(duties[0]))
 

@@ -13,6 +13,7 @@
 #include "pool.h"
 #include "run.h"
 #include "token.h"
+#include "watch.h"
 
 #define TO(state) (1u << (state))
 
@@ -220,6 +221,7 @@ static void end(struct connpool_connection *connection, bool passes_slot)
         endpoint->counters.unopened += connection->created == 0;
     }
     cp_leak_untrack(connection);
+    cp_watch_connection_ended(connection);
     cp_connection_set_state(connection, CP_FREE);
     cp_lock_give(&endpoint->lock);
     if (passes_slot) {

@@ -58,6 +58,9 @@ struct connpool_connection {
     int64_t expires; /* its life is over */
     int64_t created;
     uint64_t checked_at; /* the endpoint's count of parkings when a check of it began */
+    uint64_t watched;    /* it is watched since it was parked with this number */
+    bool is_looked_at;   /* CHECKING: the watch has it */
+    LIST_HEAD(, cp_watch) watches;
 
     /* The operation that runs; only by whoever drives the connection. */
     enum cp_kind kind;

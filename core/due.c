@@ -14,6 +14,11 @@ static int compare(const struct connpool_endpoint *a, const struct connpool_endp
 
 CP_TREE_GENERATE(cp_due_tree, connpool_endpoint, indexed, compare)
 
+void cp_due_renew_gate(struct connpool_endpoint *endpoint)
+{
+    endpoint->gate = endpoint->is_watched && !endpoint->is_restless ? CP_NEVER : endpoint->bound;
+}
+
 /* Both locks are held. */
 static void set_bound(struct connpool_endpoint *endpoint, int64_t bound)
 {
@@ -29,6 +34,7 @@ static void set_bound(struct connpool_endpoint *endpoint, int64_t bound)
     if (bound != CP_NEVER) {
         RB_INSERT(cp_due_tree, tree, endpoint);
     }
+    cp_due_renew_gate(endpoint);
 }
 
 /* The pool's lock is held. */

@@ -28,6 +28,9 @@ size_t cp_due_collect(struct connpool_pool *pool, int64_t now, size_t most, stru
 /* No endpoint has an idle connection. The pool's lock is held. */
 bool cp_due_is_empty(const struct connpool_pool *pool);
 
+/* Set an endpoint's gate from its bound and what the watch wants. Both locks are held. */
+void cp_due_renew_gate(struct connpool_endpoint *endpoint);
+
 /* Take an endpoint that goes away out of the index. The pool's lock is held. */
 void cp_due_forget(struct connpool_endpoint *endpoint);
 

@@ -90,7 +90,7 @@ static int64_t park(struct connpool_connection *connection, int64_t now, bool is
     connection->idle_is_named = false;
     connection->due = is_extra && idle_end < connection->expires ? idle_end : connection->expires;
     cp_connection_set_state(connection, is_extra ? CP_EXTRA : CP_BASE);
-    return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+    return connection->due < endpoint->gate ? connection->due : CP_NEVER;
 }
 
 int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
@@ -107,15 +107,63 @@ int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t n
     return park(connection, now, endpoint->count[CP_BASE] >= endpoint->policy.min_idle);
 }
 
-int64_t cp_endpoint_put_back(struct connpool_connection *connection)
+static enum cp_class former_class(const struct connpool_connection *connection)
 {
-    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
-    enum cp_class class = connection->was_extra ? CP_CLASS_EXTRA : CP_CLASS_BASE;
+    return connection->was_extra ? CP_CLASS_EXTRA : CP_CLASS_BASE;
+}
 
-    cp_connection_set_state(connection, connection->was_extra ? CP_EXTRA : CP_BASE);
-    TAILQ_REMOVE(&endpoint->idle[class], connection, link);
-    TAILQ_INSERT_HEAD(&endpoint->idle[class], connection, link);
-    return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+void cp_endpoint_look_at(struct connpool_connection *connection)
+{
+    connection->was_extra = connection->state == CP_EXTRA;
+    connection->is_looked_at = true;
+    cp_connection_endpoint(connection)->looked_at[former_class(connection)]++;
+    cp_connection_set_state(connection, CP_CHECKING);
+}
+
+static void end_look(struct connpool_connection *connection)
+{
+    if (connection->is_looked_at) {
+        connection->is_looked_at = false;
+        cp_connection_endpoint(connection)->looked_at[former_class(connection)]--;
+    }
+}
+
+bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint)
+{
+    bool is_looked_at;
+
+    cp_lock_take(&endpoint->lock);
+    is_looked_at = endpoint->looked_at[CP_CLASS_BASE] + endpoint->looked_at[CP_CLASS_EXTRA] != 0;
+    cp_lock_give(&endpoint->lock);
+    return is_looked_at;
+}
+
+/* Whether of two idle connections of a class a stands before b in its list: the base ones in the order in which they
+ * were parked, the extra ones the other way round. */
+static bool is_before(const struct connpool_connection *a, const struct connpool_connection *b, enum cp_class class)
+{
+    return class == CP_CLASS_BASE ? a->parked < b->parked : a->parked > b->parked;
+}
+
+/* Into its place, which is looked for from both ends: acquirers take from the head, and what the watch looks at was
+ * mostly parked last, or first. */
+static void insert_in_order(struct cp_connection_list *list, struct connpool_connection *connection,
+                            enum cp_class class)
+{
+    struct connpool_connection *front = TAILQ_FIRST(list);
+    struct connpool_connection *back = TAILQ_LAST(list, cp_connection_list);
+
+    while (front != NULL && is_before(front, connection, class) && !is_before(back, connection, class)) {
+        front = TAILQ_NEXT(front, link);
+        back = TAILQ_PREV(back, cp_connection_list, link);
+    }
+    if (front == NULL) {
+        TAILQ_INSERT_HEAD(list, connection, link);
+    } else if (!is_before(front, connection, class)) {
+        TAILQ_INSERT_BEFORE(front, connection, link);
+    } else {
+        TAILQ_INSERT_AFTER(list, back, connection, link);
+    }
 }
 
 /* The bound of the index stays right: a base connection is due no earlier than the same one as extra. */
@@ -126,13 +174,32 @@ static void promote(struct connpool_endpoint *endpoint)
     if (youngest != NULL && leased(endpoint) + endpoint->count[CP_BASE] < endpoint->policy.min_idle) {
         youngest->due = youngest->expires;
         cp_connection_set_state(youngest, CP_BASE);
+        endpoint->untidy = CP_UNTIDY;
     }
+}
+
+int64_t cp_endpoint_put_back(struct connpool_connection *connection)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    enum cp_class class = former_class(connection);
+
+    cp_connection_set_state(connection, connection->was_extra ? CP_EXTRA : CP_BASE);
+    TAILQ_REMOVE(&endpoint->idle[class], connection, link);
+    insert_in_order(&endpoint->idle[class], connection, class);
+    end_look(connection);
+    promote(endpoint); /* what was released meanwhile found one more that was not idle */
+    if (connection->watched == connection->parked) {
+        return connection->due < endpoint->bound ? connection->due : CP_NEVER;
+    }
+    endpoint->untidy = CP_UNTIDY;
+    return connection->due < endpoint->gate ? connection->due : CP_NEVER;
 }
 
 void cp_endpoint_doom(struct connpool_connection *connection, connpool_reason reason, bool is_polite)
 {
     connection->reason = reason;
     connection->is_polite = is_polite;
+    end_look(connection);
     cp_connection_set_state(connection, CP_CLOSING);
     promote(cp_connection_endpoint(connection));
 }

@@ -25,6 +25,9 @@
 struct cp_place; /* a waiter's place in an endpoint's line (line.h) */
 TAILQ_HEAD(cp_places, cp_place);
 
+/* What makes an endpoint untidy does so for two sweeps: in the first one it may be too new. */
+#define CP_UNTIDY 2
+
 /* The two lists of idle connections. */
 enum cp_class { CP_CLASS_EXTRA, CP_CLASS_BASE, CP_CLASS_COUNT };
 
@@ -43,11 +46,13 @@ struct connpool_endpoint {
     uint64_t suspect; /* parked up to this number: a round trip is due before it is handed out */
     uint64_t cut;     /* parked up to this number: dead without a look */
     uint64_t drained; /* connections with an id up to this are closed, not parked */
-    int64_t bound; /* no idle connection is due before; CP_NEVER: not in the pool's index. Written under both locks */
+    int64_t gate; /* who parks what is due before goes on with cp_line_parked: the bound, or, while the watch wants to
+                     hear of it, CP_NEVER. Written under both locks */
 
     /* Constant while the endpoint is in use. */
     struct cp_policy policy;
     char *name;
+    bool is_watched;
     bool is_named; /* from the configuration: lives as long as the pool */
     struct cp_option_block *options;
     struct cp_host host;
@@ -71,11 +76,23 @@ struct connpool_endpoint {
     uint32_t supply_opens;                    /* under way; only the collector's thread */
     TAILQ_ENTRY(connpool_endpoint) lingering; /* unused, but held down */
     bool is_lingering;
-    RB_ENTRY(connpool_endpoint) indexed;   /* in the pool's index of what is due */
-    TAILQ_ENTRY(connpool_endpoint) listed; /* in the pool's list, or among its free records */
+    TAILQ_ENTRY(connpool_endpoint) restless; /* in the pool's list of those that are to be swept */
+    uint64_t sweep;                          /* the one that was here last */
+    RB_ENTRY(connpool_endpoint) indexed;     /* in the pool's index of what is due */
+    TAILQ_ENTRY(connpool_endpoint) listed;   /* in the pool's list, or among its free records */
     UT_hash_handle by_name;
     UT_hash_handle by_options;
     uint64_t options_hash;
+
+    /* Written under both locks. */
+    int64_t bound;    /* no idle connection is due before; CP_NEVER: not in the pool's index */
+    bool is_restless; /* it is to be swept (watch.h) */
+
+    /* The watch's; guarded by lock. */
+    uint32_t untidy; /* sweeps for which the order of the lists tells nothing about what is watched */
+    uint32_t looked_at[CP_CLASS_COUNT]; /* connections that the watch has in hand, which are as good as idle */
+    uint64_t seen;                      /* parked up to this number when it was swept last */
+    uint64_t settled;                   /* parked up to this number: watched, unless untidy */
 };
 
 /* What stands between a taken connection and its hand-out. */
@@ -107,6 +124,14 @@ int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t n
 /* Park a connection that was taken, looked at and not used, as if it had not been touched: the same place, last use and
  * time to be closed. Returns as cp_endpoint_park. The endpoint's lock is held. */
 int64_t cp_endpoint_put_back(struct connpool_connection *connection);
+
+/* Take an idle connection for the watch: CHECKING until it is put back or doomed, and counted as one that is as good as
+ * idle. The endpoint's lock is held. */
+void cp_endpoint_look_at(struct connpool_connection *connection);
+
+/* Whether the watch has a connection in hand: an acquirer waits for it rather than to open another. Takes the
+ * endpoint's lock. */
+bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint);
 
 /* Move a connection to CLOSING; where that leaves fewer connections leased and base than min_idle, the extra parked
  * last becomes base. The endpoint's lock is held. */

@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "memory.h"
+#include "watch.h"
 
 /* A multiple of every alignment: the plugin's state lies there behind the record. */
 static size_t record_size(void)
@@ -71,6 +72,7 @@ static void reset_record(struct connpool_endpoint *endpoint, struct connpool_poo
         TAILQ_INIT(&endpoint->idle[i]);
     }
     endpoint->bound = CP_NEVER;
+    endpoint->gate = CP_NEVER;
     TAILQ_INIT(&endpoint->places);
     TAILQ_INIT(&endpoint->openers);
     cp_lock_give(&endpoint->lock);
@@ -135,6 +137,7 @@ static struct connpool_endpoint *new_endpoint(struct connpool_pool *pool, char *
     }
     reset_record(endpoint, pool);
     endpoint->policy = *policy;
+    endpoint->is_watched = cp_watch_is_wanted(pool->manager, policy);
     endpoint->name = name;
     endpoint->options = options;
     cp_host_init(&endpoint->host, pool->context->services);
@@ -375,6 +378,7 @@ static void remove_from_pool(struct connpool_endpoint *endpoint)
     HASH_DELETE(by_name, pool->by_name, endpoint);
     HASH_DELETE(by_options, pool->by_options, endpoint);
     cp_due_forget(endpoint);
+    cp_watch_forget(endpoint);
     pool->run_time_endpoints--;
     cp_counters_add(&pool->retired, &endpoint->counters);
 }

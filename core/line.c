@@ -6,6 +6,7 @@
 
 #include "endpoints.h"
 #include "pool.h"
+#include "watch.h"
 
 static int compare(const struct connpool_endpoint *a, const struct connpool_endpoint *b)
 {
@@ -383,11 +384,12 @@ bool cp_line_is_standing(const struct cp_waiter *waiter)
 bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes)
 {
     bool is_earlier = due != CP_NEVER && cp_due_lower(endpoint, due);
+    bool is_to_be_swept = due != CP_NEVER && cp_watch_parked(endpoint);
 
     if (atomic_load_explicit(&endpoint->pool->waiters, memory_order_relaxed) != 0) {
         cp_line_match(endpoint, wakes);
     }
-    return is_earlier;
+    return is_earlier || is_to_be_swept;
 }
 
 bool cp_line_hand_over(struct connpool_connection *connection, struct cp_wakes *wakes)

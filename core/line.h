@@ -132,9 +132,10 @@ bool cp_line_has_live(struct connpool_endpoint *endpoint);
  * endpoints' locks. */
 void cp_line_match(struct connpool_endpoint *endpoint, struct cp_wakes *wakes);
 
-/* A connection was parked at this endpoint: lower the index to `due` (CP_NEVER: it need not be) and match, if anybody
- * waits. True: something is due earlier than before. The endpoint's record may be another's by now, which does no harm.
- * The pool's lock is held; takes endpoints' locks. */
+/* A connection was parked at this endpoint: lower the index to `due` (CP_NEVER: it need not be), have the endpoint
+ * swept (watch.h), and match, if anybody waits. True: the collector is to look again: something is due earlier than
+ * before, or there was nothing to sweep. The endpoint's record may be another's by now, which does no harm. The pool's
+ * lock is held; takes endpoints' locks. */
 bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_wakes *wakes);
 
 /*

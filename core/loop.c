@@ -364,6 +364,22 @@ static void finish(struct cp_task *task)
     cp_waker_unref(&task->waker);
 }
 
+/* What the task waited for before is over. */
+static void stand(struct cp_loop *loop, struct cp_task *task, const struct connpool_wait *wait)
+{
+    cp_loop_slots_disarm(&loop->slots, task);
+    remember_time(loop, task, wait->at, wait->now);
+    if (wait->fd >= 0) {
+        arm_descriptor(loop, task, wait);
+    }
+}
+
+void cp_loop_stand(struct cp_loop *loop, struct cp_task *task, const struct connpool_wait *wait)
+{
+    stand(loop, task, wait);
+    task->stands = true;
+}
+
 static void step_task(struct cp_loop *loop, struct cp_task *task)
 {
     struct connpool_wait wait;
@@ -372,16 +388,15 @@ static void step_task(struct cp_loop *loop, struct cp_task *task)
     forget_time(loop, task);
     cp_wait_init(&wait, now, task->ready, 0);
     task->ready = 0;
+    task->stands = false;
     if (task->operation->step(task->operation, &wait) == CONNPOOL_STEP_DONE) {
         detach(loop, task);
         finish(task);
         return;
     }
     wait.now = now;
-    cp_loop_slots_disarm(&loop->slots, task);
-    remember_time(loop, task, wait.at, now);
-    if (wait.fd >= 0) {
-        arm_descriptor(loop, task, &wait);
+    if (!task->stands) {
+        stand(loop, task, &wait);
     }
 }
 

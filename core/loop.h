@@ -59,6 +59,9 @@ void cp_loop_kick(struct cp_loop *loop);
  */
 void cp_loop_start(struct cp_loop *loop, struct cp_task *task, struct cp_operation *operation, cp_task_fn *done,
                    cp_task_fn *dispose);
+/* From within the task's own step, which then answers AGAIN: it waits for this from now on, and what it leaves in its
+ * own wait counts for nothing. For a descriptor that may be closed by others once the step lets go of it. */
+void cp_loop_stand(struct cp_loop *loop, struct cp_task *task, const struct connpool_wait *wait);
 /* Abandon the task's operation now and call done; only the loop's own thread, not from within that task's own step,
  * though from within another's. Nothing where the task is not in a loop (never started, or done). */
 void cp_loop_abandon(struct cp_loop *loop, struct cp_task *task);

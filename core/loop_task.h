@@ -28,6 +28,7 @@ struct cp_task {
     uint32_t slot;  /* its place among those that wait for descriptors, 0: none */
     uint32_t asked; /* the events that its descriptor is armed for */
     uint32_t ready;
+    bool stands; /* its step has said what it waits for: cp_loop_stand */
 };
 
 #endif

@@ -109,6 +109,8 @@ static void init_lists(struct connpool_pool *pool)
     TAILQ_INIT(&pool->endpoints);
     TAILQ_INIT(&pool->lingering);
     TAILQ_INIT(&pool->free_endpoints);
+    TAILQ_INIT(&pool->restless);
+    LIST_INIT(&pool->watches_to_bury);
     TAILQ_INIT(&pool->free_connections);
     TAILQ_INIT(&pool->tracked);
     atomic_init(&pool->next_due, CP_NEVER);

@@ -70,6 +70,9 @@ struct connpool_pool {
     struct cp_endpoint_list endpoints; /* all in use */
     struct cp_endpoint_list lingering;
     struct cp_endpoint_list free_endpoints;
+    struct cp_endpoint_list restless;      /* watch.h */
+    LIST_HEAD(, cp_watch) watches_to_bury; /* their connections have ended */
+    uint64_t sweep;                        /* counts the sweeps of the watch */
     struct cp_connection_list free_connections;
     struct connpool_endpoint *by_name;    /* uthash: run-time endpoints by the text that made them */
     struct connpool_endpoint *by_options; /* uthash: all endpoints by what their options hash to */
@@ -81,6 +84,8 @@ struct connpool_pool {
     int64_t next_leak_sweep;     /* the collector's own */
 
     struct cp_supply supply; /* the collector's own */
+
+    int64_t sweep_at; /* the watch's next sweep; 0: when something was parked. The collector's thread only */
 
     size_t index; /* in the context's array; constant */
 };

@@ -116,13 +116,14 @@ void cp_release_settle(struct connpool_connection *connection)
     }
 }
 
-void cp_release_put_back(struct connpool_connection *connection)
+bool cp_release_put_back_or_doom(struct connpool_connection *connection)
 {
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
     struct connpool_pool *pool = connection->pool;
     int64_t now = cp_clock_coarse(&pool->context->clock);
     struct cp_wakes wakes = {.count = 0};
     connpool_reason reason;
+    bool is_earlier = false;
     bool is_spent;
     int64_t due = CP_NEVER;
 
@@ -136,11 +137,24 @@ void cp_release_put_back(struct connpool_connection *connection)
     }
     cp_lock_give(&endpoint->lock);
     if (!is_spent) {
-        cp_line_parked(endpoint, due, &wakes);
+        /* Unlocked, the connection is not ours, and connpool_close may free everything. */
+        cp_context_ref(pool->context);
+        is_earlier = cp_line_parked(endpoint, due, &wakes);
     }
     cp_lock_give(&pool->lock);
     cp_wakes_fire(&wakes);
-    if (is_spent) {
+    if (is_earlier && pool->policy.background_collector) {
+        cp_collector_kick_of(pool->context);
+    }
+    if (!is_spent) {
+        cp_context_unref(pool->context);
+    }
+    return !is_spent;
+}
+
+void cp_release_put_back(struct connpool_connection *connection)
+{
+    if (!cp_release_put_back_or_doom(connection)) {
         cp_dispose_cut(connection);
     }
 }

@@ -15,6 +15,9 @@ void cp_release_settle(struct connpool_connection *connection);
  * that may not be used any more is cut. No lock held; does not wait. */
 void cp_release_put_back(struct connpool_connection *connection);
 
+/* The same, but one that may not be used any more is CLOSING, for the caller to dispose of: false. */
+bool cp_release_put_back_or_doom(struct connpool_connection *connection);
+
 /* Close everything that is due. Returns how many. May wait up to dispose_timeout. */
 size_t cp_release_collect(struct connpool_pool *pool, int64_t now);
 

@@ -44,9 +44,10 @@ static void add_endpoint(struct connpool_statistics *sum, struct cp_counters *co
     cp_lock_take(&locked->lock);
     sum->endpoints++;
     sum->opening += endpoint->count[CP_OPENING];
-    sum->idle_base += endpoint->count[CP_BASE];
-    sum->idle_extra += endpoint->count[CP_EXTRA];
-    sum->leased += (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_CHECKING];
+    sum->idle_base += (uint64_t)endpoint->count[CP_BASE] + endpoint->looked_at[CP_CLASS_BASE];
+    sum->idle_extra += (uint64_t)endpoint->count[CP_EXTRA] + endpoint->looked_at[CP_CLASS_EXTRA];
+    sum->leased += (uint64_t)endpoint->count[CP_LEASED] + endpoint->count[CP_CHECKING] -
+                   endpoint->looked_at[CP_CLASS_BASE] - endpoint->looked_at[CP_CLASS_EXTRA];
     sum->resetting += endpoint->count[CP_RESETTING];
     sum->closing += endpoint->count[CP_CLOSING];
     cp_counters_add(counters, &endpoint->counters);

@@ -9,29 +9,56 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
-connpool *harness_open(const char *format, ...)
+static connpool *open_by(const struct connpool_clock *clock, const char *format, va_list arguments)
 {
     static char plugin_folder[] = CONNPOOL_TEST_PLUGIN_FOLDER;
     char *const folders[] = {plugin_folder, NULL};
     char json[2048];
-    struct connpool_options options = {
-        .size = sizeof(options), .flags = CONNPOOL_OPEN_TRUST_ANY_OWNER, .json = json, .plugin_path = folders};
+    struct connpool_options options = {.size = sizeof(options),
+                                       .flags = CONNPOOL_OPEN_TRUST_ANY_OWNER,
+                                       .json = json,
+                                       .plugin_path = folders,
+                                       .clock = clock};
     connpool_error error = {.text = ""};
     connpool *context;
-    va_list arguments;
 
-    va_start(arguments, format);
     assert_true(vsnprintf(json, sizeof(json), format, arguments) < (int)sizeof(json));
-    va_end(arguments);
     context = connpool_open_with(&options, &error);
     if (context == NULL) {
         fail_msg("open: %s", error.text);
     }
+    return context;
+}
+
+connpool *harness_open(const char *format, ...)
+{
+    connpool *context;
+    va_list arguments;
+
+    va_start(arguments, format);
+    context = open_by(NULL, format, arguments);
+    va_end(arguments);
+    return context;
+}
+
+connpool *harness_open_by(const struct connpool_clock *clock, const char *format, ...)
+{
+    connpool *context;
+    va_list arguments;
+
+    va_start(arguments, format);
+    context = open_by(clock, format, arguments);
+    va_end(arguments);
     return context;
 }
 
@@ -115,6 +142,37 @@ unsigned harness_sockets(void)
     }
     (void)closedir(folder);
     return count;
+}
+
+static struct tcp_info info_of(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+    return info;
+}
+
+uint64_t harness_received(int fd)
+{
+    return info_of(fd).tcpi_bytes_received;
+}
+
+uint64_t harness_sent(int fd)
+{
+    return info_of(fd).tcpi_bytes_sent;
+}
+
+void harness_await_taken_in(int fd, uint64_t received)
+{
+    int64_t limit = harness_now_ms() + HARNESS_LIMIT_MS;
+    int left = 0;
+
+    do {
+        assert_true(harness_now_ms() < limit);
+        (void)sched_yield();
+        assert_int_equal(ioctl(fd, FIONREAD, &left), 0);
+    } while (harness_received(fd) == received || left != 0);
 }
 
 int64_t harness_now_ms(void)

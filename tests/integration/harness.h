@@ -11,6 +11,9 @@
 
 /* Open a configuration with the plugins of this build. */
 connpool *harness_open(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, by that clock. */
+connpool *harness_open_by(const struct connpool_clock *clock, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Close it: nothing may be leased any more. */
 void harness_close(connpool *context);
 /* Its first pool. */
@@ -28,6 +31,11 @@ struct connpool_statistics harness_statistics(const connpool_pool *pool);
 
 /* Sockets that the process has open. */
 unsigned harness_sockets(void);
+/* Bytes that a TCP socket received and sent since it was opened. */
+uint64_t harness_received(int fd);
+uint64_t harness_sent(int fd);
+/* Yield until it received more than that, and all of it was read. */
+void harness_await_taken_in(int fd, uint64_t received);
 /* Milliseconds of the monotonic clock. */
 int64_t harness_now_ms(void);
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 #include <connpool/tcp.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -210,6 +212,33 @@ static void a_notification_while_parked_harms_nothing(void **state)
     harness_close(context);
 }
 
+/* A10, A20, A42: the same where the collector watches it, without a call. */
+static void a_watched_session_takes_in_what_comes_and_ends_with_its_server(void **state)
+{
+    connpool *context = postgres_harness_open(&server, "'background_collector': true,", "");
+    connpool_pool *pool = harness_pool(context);
+    connpool_lease lease = harness_acquire(pool, "main");
+    int fd = PQsocket(connpool_postgres(&lease));
+    int64_t limit = harness_now_ms() + HARNESS_LIMIT_MS;
+    uint64_t received;
+
+    (void)state;
+    (void)postgres_harness_ask(&lease, "LISTEN news");
+    harness_release(&lease);
+    received = harness_received(fd);
+    server_postgres_run(&server, "NOTIFY news, 'old'", NULL, 0);
+    harness_await_taken_in(fd, received);
+    assert_int_equal(harness_statistics(pool).ended[CONNPOOL_REASON_DEAD], 0);
+    server_postgres_run(&server, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'app'",
+                        NULL, 0);
+    while (harness_statistics(pool).ended[CONNPOOL_REASON_DEAD] == 0) {
+        assert_true(harness_now_ms() < limit);
+        (void)sched_yield();
+    }
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    harness_close(context);
+}
+
 /* A31. */
 static void wrong_passwords_users_and_databases_are_told(void **state)
 {
@@ -318,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_terminated_session_is_replaced),
         cmocka_unit_test(a_session_terminated_while_lent_is_not_handed_on),
         cmocka_unit_test(a_notification_while_parked_harms_nothing),
+        cmocka_unit_test(a_watched_session_takes_in_what_comes_and_ends_with_its_server),
         cmocka_unit_test(wrong_passwords_users_and_databases_are_told),
         cmocka_unit_test(a_server_that_is_down_refuses),
         cmocka_unit_test(statements_run_once_on_each_new_session),

@@ -2,6 +2,7 @@
 /* virtual_clock: see virtual_clock.h. */
 #include "virtual_clock.h"
 
+#include <sched.h>
 #include <string.h>
 
 static int64_t now(void *argument, uint32_t which)
@@ -41,6 +42,7 @@ static void sleeping(void *argument, int64_t until)
 
     atomic_fetch_add(&clock->sleeps, 1);
     if (!pthread_equal(pthread_self(), clock->owner)) {
+        atomic_store(&clock->until, until);
         return;
     }
     function = clock->on_sleep;
@@ -79,6 +81,19 @@ void virtual_clock_advance(struct virtual_clock *clock, int64_t nanoseconds)
 int64_t virtual_clock_now(const struct virtual_clock *clock)
 {
     return atomic_load(&clock->now);
+}
+
+void virtual_clock_settle(struct virtual_clock *clock)
+{
+    /* It may have been about to sleep when it was called first. */
+    for (int i = 0; i < 2; i++) {
+        uint64_t sleeps = atomic_load(&clock->sleeps);
+
+        connpool_clock_moved(clock->context);
+        while (atomic_load(&clock->sleeps) == sleeps) {
+            (void)sched_yield();
+        }
+    }
 }
 
 void virtual_clock_on_sleep(struct virtual_clock *clock, virtual_clock_sleep_fn *function, void *argument)

@@ -26,8 +26,9 @@ struct virtual_clock {
     _Atomic int64_t coarse_lag; /* how far the coarse clock is behind */
     _Atomic uint64_t reads[3];  /* by CONNPOOL_CLOCK_… */
     _Atomic uint64_t sleeps;    /* times that any thread was about to sleep */
-    _Atomic int64_t step;       /* how far each precise read moves it, for waits that end at once */
-    atomic_bool is_manual;      /* the owner's sleep moves nothing either */
+    _Atomic int64_t until; /* when another thread than the owner that was about to sleep wants to go on, 0: never */
+    _Atomic int64_t step;  /* how far each precise read moves it, for waits that end at once */
+    atomic_bool is_manual; /* the owner's sleep moves nothing either */
     pthread_t owner;
     connpool *context; /* told when the clock moves, NULL: nobody */
     virtual_clock_sleep_fn *on_sleep;
@@ -41,6 +42,9 @@ struct connpool_clock virtual_clock_table(struct virtual_clock *clock);
 /* Move it, and tell the context. Any thread, not from within the clock's own calls but on_sleep. */
 void virtual_clock_advance(struct virtual_clock *clock, int64_t nanoseconds);
 int64_t virtual_clock_now(const struct virtual_clock *clock);
+/* Yield until another thread that sleeps by this clock (a collector) has done what there was to do by now. The context
+ * must be set. */
+void virtual_clock_settle(struct virtual_clock *clock);
 /* What to do when the owner is next about to sleep. */
 void virtual_clock_on_sleep(struct virtual_clock *clock, virtual_clock_sleep_fn *function, void *argument);
 
