@@ -118,8 +118,13 @@ connpool *five_servers_open(enum five_manager manager, const char *bad, const ch
 
 void five_servers_proxy(enum five_manager manager, struct server_proxy *proxy)
 {
-    char target[64];
+    char target[64], path[SERVER_PATH_SIZE + 8];
 
+    if (manager == FIVE_UNIX) {
+        (void)snprintf(path, sizeof(path), "%s/proxy", five.folder.path);
+        server_proxy_start_unix(proxy, path, five.redis.path);
+        return;
+    }
     (void)snprintf(target, sizeof(target), "127.0.0.1:%u", port_of(manager));
     server_proxy_start(proxy, target);
 }

@@ -24,7 +24,7 @@ connpool *five_servers_open(enum five_manager manager, const char *bad, const ch
 /* The options of an endpoint that lead to a host and a port, and have the manager take whom it finds there for the
  * server; of the manager unix the host is a path. */
 void five_servers_at(enum five_manager manager, const char *host, unsigned port, char *options, size_t size);
-/* Start a proxy in front of the server of a manager that dials a host. */
+/* Start a proxy in front of the server of a manager; of the manager unix at a path. */
 void five_servers_proxy(enum five_manager manager, struct server_proxy *proxy);
 
 /* Whether what the lease lends does not wait. */
