@@ -219,7 +219,8 @@ enum cp_course cp_acquire_open(struct cp_acquire *acquire, struct connpool_wait 
 
     if (result == CONNPOOL_STEP_AGAIN) {
         wait->ready = 0; /* it was told; should it be stepped again at once, nothing is new */
-        return cp_carry_is_there(acquire->pool) ? cp_acquire_seek(acquire, wait) : stand_by(acquire, wait);
+        return acquire->is_in_line || cp_carry_is_there(acquire->pool) ? cp_acquire_seek(acquire, wait)
+                                                                       : stand_by(acquire, wait);
     }
     acquire->opening = NULL;
     if (acquire->is_in_line) {

@@ -229,6 +229,40 @@ static void test_the_endpoint_lives_as_long_as_what_is_left(void **state)
     end(&bench);
 }
 
+static void close_reactor(void *argument, const struct connpool_event *event)
+{
+    struct bench *bench = argument;
+
+    (void)event;
+    reactor_end(bench->reactor);
+    bench->reactor = NULL;
+}
+
+/* The reactor that could drive it on is closed by an observer, while the opener stands in line. */
+static void test_its_reactor_goes_while_it_stands(void **state)
+{
+    struct bench bench = {0};
+    struct connpool_observer observer = {.size = sizeof(observer), .dead = close_reactor, .argument = &bench};
+    struct stepped_acquire opener;
+
+    (void)state;
+    begin(&bench, CARRIER_REACTOR, "'max_size': 2");
+    assert_int_equal(connpool_pool_observe(bench.fixture.pool, &observer), CONNPOOL_OK);
+    test_manager_set_connection(1, TEST_IDLE, (struct test_behaviour){.kind = TEST_BUSY, .delay = SECONDS(3600)});
+    stepped_acquire_start(&opener, &bench.fixture, "x", 4000);
+    pool_give(&bench.lease);
+    stepped_acquire_run(&opener, 1);
+    test_manager_set_connection(1, TEST_IDLE, test_fails(CONNPOOL_ERROR_CLOSED));
+    stepped_acquire_run_after(&opener, 1, MILLISECONDS(50));
+    assert_null(bench.reactor);
+    assert_false(opener.is_done);
+    stepped_acquire_run_after(&opener, 1, SECONDS(4));
+    stepped_acquire_assert(&opener, CONNPOOL_TIMED_OUT);
+    assert_int_equal(pool_numbers(&bench.fixture).ended[CONNPOOL_REASON_ABANDONED], 1);
+    assert_int_equal(pool_try(&bench.fixture, "x", 0, &bench.lease), CONNPOOL_TIMED_OUT); /* the line is sound */
+    end(&bench);
+}
+
 /* ---- It is cancelled ---- */
 
 /* A request stands as an opener, and somebody behind it without a slot. */
@@ -384,6 +418,7 @@ int main(void)
         cmocka_unit_test(test_what_is_left_ends_by_connect_timeout),
         cmocka_unit_test(test_a_connection_that_comes_with_the_deadline),
         cmocka_unit_test(test_the_endpoint_lives_as_long_as_what_is_left),
+        cmocka_unit_test(test_its_reactor_goes_while_it_stands),
         cmocka_unit_test(test_cancelled_in_line),
         cmocka_unit_test(test_cancelled_when_it_was_woken),
         cmocka_unit_test(test_cancelled_when_it_was_granted_a_connection),

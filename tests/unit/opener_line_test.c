@@ -178,6 +178,39 @@ static void test_an_open_that_was_left_serves_another_opener(void **state)
     end(&bench);
 }
 
+static connpool_lease *released_in_open;
+
+/* As an open begins, another thread releases. */
+static struct test_behaviour release_in_open(enum test_operation operation, const struct test_connection *connection)
+{
+    (void)connection;
+    if (operation != TEST_OPEN) {
+        return test_ok();
+    }
+    if (released_in_open != NULL) {
+        pool_give(released_in_open);
+        released_in_open = NULL;
+    }
+    return test_slow(OPEN_TIME);
+}
+
+/* What was released between its search and its place in line wakes nobody: it looks as it enters. */
+static void test_it_looks_when_it_enters(void **state)
+{
+    struct bench bench = {0};
+    struct stepped_acquire opener;
+
+    (void)state;
+    begin(&bench, "'max_size': 2");
+    released_in_open = &bench.lease;
+    test_manager_choose_by(release_in_open);
+    stepped_acquire_start(&opener, &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    test_manager_choose_by(NULL);
+    assert_int_equal(opening(&bench), 1);
+    stepped_acquire_give(&opener, 1);
+    end(&bench);
+}
+
 /* As any waiter: overtaken for a millisecond, then handed what is released. */
 static void test_newcomers_overtake_it_for_a_millisecond_only(void **state)
 {
@@ -355,6 +388,30 @@ static void test_its_open_is_done_when_it_was_granted_another(void **state)
     pool_give(&bench.lease);
     assert_int_equal(idle(&bench), 0);
     virtual_clock_advance(&bench.fixture.clock, OPEN_TIME);
+    stepped_acquire_run(acquires, 2);
+    stepped_acquire_give(&acquires[0], 2);
+    stepped_acquire_give(&acquires[1], 1);
+    end(&bench);
+}
+
+/* It was woken for one, and handed another: the wake is passed on. */
+static void test_it_is_granted_another_when_it_was_woken(void **state)
+{
+    struct bench bench = {0};
+    struct stepped_acquire acquires[2];
+    connpool_lease other;
+
+    (void)state;
+    begin(&bench, "'max_size': 3");
+    test_manager_set(TEST_OPEN, test_ok());
+    other = pool_take(&bench.fixture, "x");
+    test_manager_set(TEST_OPEN, test_slow(OPEN_TIME));
+    start(&bench, &acquires[0]);
+    start(&bench, &acquires[1]);
+    pool_give(&bench.lease);
+    be_patient(&bench);
+    pool_give(&other);
+    assert_int_equal(idle(&bench), 1);
     stepped_acquire_run(acquires, 2);
     stepped_acquire_give(&acquires[0], 2);
     stepped_acquire_give(&acquires[1], 1);
@@ -636,6 +693,7 @@ int main(void)
         cmocka_unit_test(test_who_waits_longer_without_a_slot_comes_first),
         cmocka_unit_test(test_it_comes_before_who_came_later_and_its_open_serves_that_one),
         cmocka_unit_test(test_an_open_that_was_left_serves_another_opener),
+        cmocka_unit_test(test_it_looks_when_it_enters),
         cmocka_unit_test(test_newcomers_overtake_it_for_a_millisecond_only),
         cmocka_unit_test(test_nothing_is_evicted_for_it),
         cmocka_unit_test(test_a_slot_goes_to_the_waiter_behind_it),
@@ -644,6 +702,7 @@ int main(void)
         cmocka_unit_test(test_it_may_stand_where_the_line_is_full),
         cmocka_unit_test(test_its_open_is_done_when_it_was_woken),
         cmocka_unit_test(test_its_open_is_done_when_it_was_granted_another),
+        cmocka_unit_test(test_it_is_granted_another_when_it_was_woken),
         cmocka_unit_test(test_its_open_fails_when_it_was_woken),
         cmocka_unit_test(test_its_open_fails_when_it_was_granted_another),
         cmocka_unit_test(test_its_open_fails_and_what_came_is_dead),
