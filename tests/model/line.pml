@@ -62,13 +62,13 @@ c_decl {
 };
 
 /* The settings of a run; constant once it began. */
-byte bug;
-byte max_size[ENDPOINTS];
-byte total_max_size; /* of the pool */
-bool grants;         /* a waiter may have waited over 1 ms */
-bool opens_fail;
-bool holds; /* a lease may be held until nothing else moves */
-bool discards; /* a connection may be given back broken */
+hidden byte bug;
+hidden byte max_size[ENDPOINTS];
+hidden byte total_max_size; /* of the pool */
+hidden byte grants;         /* a waiter may have waited over 1 ms */
+hidden byte opens_fail;
+hidden byte holds; /* a lease may be held until nothing else moves */
+hidden byte discards; /* a connection may be given back broken */
 
 /* Under the pool lock. */
 bool pool_locked;
@@ -95,7 +95,7 @@ bool shut[ENDPOINTS]; /* close has been here */
  */
 bool behind[ENDPOINTS];
 
-byte at[CLIENTS];     /* a client's endpoint */
+hidden byte at[CLIENTS];     /* a client's endpoint */
 bool signal[CLIENTS]; /* its waker was fired */
 
 /* What is true, whatever the pool believes. */
@@ -735,12 +735,12 @@ init
         c_code {
             Pinit->clients = (uchar)(getenv("AT") == NULL ? 0 : strlen(getenv("AT")));
             Pinit->closes = setting("CLOSE") != 0;
-            now.bug = (uchar)setting("BUG");
-            now.total_max_size = (uchar)setting("TOTAL_MAX_SIZE");
-            now.grants = setting("GRANTS") != 0;
-            now.opens_fail = setting("OPENS_FAIL") != 0;
-            now.holds = setting("HOLDS") != 0;
-            now.discards = setting("DISCARDS") != 0;
+            bug = (uchar)setting("BUG");
+            total_max_size = (uchar)setting("TOTAL_MAX_SIZE");
+            grants = setting("GRANTS") != 0;
+            opens_fail = setting("OPENS_FAIL") != 0;
+            holds = setting("HOLDS") != 0;
+            discards = setting("DISCARDS") != 0;
         };
         do
         :: n < CLIENTS -> line[n] = NOBODY; victim[n] = NOBODY; n++
@@ -751,7 +751,7 @@ init
         n = 0;
         do
         :: n < ENDPOINTS ->
-            c_code { now.max_size[Pinit->n] = digit("MAX_SIZE", Pinit->n); };
+            c_code { max_size[Pinit->n] = digit("MAX_SIZE", Pinit->n); };
             do
             :: idle[n] < max_size[n] && sum < total_max_size -> idle[n]++; sum++
             :: break
