@@ -164,7 +164,7 @@ connpool_status connpool_lease_note(const connpool_lease *lease, const char *tex
     if (connection != NULL && cp_pool_is_forked(connection->pool)) {
         return CONNPOOL_FORKED;
     }
-    if (!connpool_lease_valid(lease)) {
+    if (connection == NULL || !connpool_lease_valid(lease)) {
         return CONNPOOL_STALE;
     }
     if (connection->leak != NULL) {

@@ -208,6 +208,38 @@ static void test_a_callback_may_cancel_B29(void **state)
     assert_int_equal(other.told, 0);
 }
 
+static void cancel_the_other(struct reactor_client *client)
+{
+    struct inside *inside = client->argument;
+
+    reactor_cancel(client == &inside->client ? inside->other : &inside->client);
+}
+
+/* Both sockets are ready in one look at the epoll: what came for the one that is cancelled is neither told to it nor
+ * lost for its open, which goes on and feeds the pool. */
+static void test_what_is_ready_in_the_same_dispatch_is_cancelled_B29(void **state)
+{
+    struct inside inside = {0};
+    struct reactor_client other = {.then = cancel_the_other, .argument = &inside};
+
+    (void)state;
+    inside.other = &other;
+    begin(&inside, cancel_the_other);
+    test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_SOCKET));
+    reactor_submit(inside.reactor, &other, &inside.fixture, "y", 1000);
+    reactor_turn(inside.reactor);
+    assert_int_equal(pool_numbers(&inside.fixture).opening, 2);
+    assert_int_equal(test_manager_feed(false), 2);
+    reactor_turn(inside.reactor);
+    assert_int_equal(inside.client.told + other.told, 1);
+    reactor_run(inside.reactor);
+    assert_int_equal(inside.client.told + other.told, 1);
+    assert_int_equal(pool_numbers(&inside.fixture).opened, 2);
+    assert_int_equal(pool_numbers(&inside.fixture).idle_base, 1);
+    pool_give(inside.client.told != 0 ? &inside.client.lease : &other.lease);
+    end(&inside);
+}
+
 static void cancel_itself(void *argument, const struct connpool_event *event)
 {
     struct inside *inside = argument;
@@ -338,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_no_loop_is_run_inside_a_callback_B29),
         cmocka_unit_test(test_a_callback_may_submit_and_release_B29),
         cmocka_unit_test(test_a_callback_may_cancel_B29),
+        cmocka_unit_test(test_what_is_ready_in_the_same_dispatch_is_cancelled_B29),
         cmocka_unit_test(test_a_request_in_its_own_step_is_not_cancelled_B29),
         cmocka_unit_test(test_a_callback_may_close_the_context_without_a_wait_B29),
         cmocka_unit_test(test_a_forked_child_is_refused),
