@@ -107,14 +107,6 @@ void cp_dispose_all(struct connpool_pool *pool, struct cp_connection_list *doome
     cp_cancel_restore(cancel_state);
 }
 
-void cp_dispose_one(struct connpool_connection *connection)
-{
-    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
-
-    TAILQ_INSERT_TAIL(&doomed, connection, link);
-    cp_dispose_all(connection->pool, &doomed);
-}
-
 void cp_dispose_in_loop(struct cp_loop *loop, struct cp_connection_list *doomed)
 {
     struct connpool_connection *connection = TAILQ_FIRST(doomed);

@@ -19,7 +19,6 @@ void cp_dispose_cut_keep_slot(struct connpool_connection *connection);
  * dispose_timeout. The list is empty afterwards. May wait.
  */
 void cp_dispose_all(struct connpool_pool *pool, struct cp_connection_list *doomed);
-void cp_dispose_one(struct connpool_connection *connection);
 
 /* The same on a given loop; returns at once. */
 void cp_dispose_in_loop(struct cp_loop *loop, struct cp_connection_list *doomed);

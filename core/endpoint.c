@@ -4,6 +4,10 @@
 
 #include "pool.h"
 
+/* A replacement is opened when this part of max_lifetime is left, and no sooner before the end than an open may take:
+ * time enough to replace many, a few at a time, and too little to matter. */
+#define REPLACED_PART 20
+
 static struct connpool_connection *first_idle(struct connpool_endpoint *endpoint)
 {
     struct connpool_connection *base = TAILQ_FIRST(&endpoint->idle[CP_CLASS_BASE]);
@@ -100,10 +104,39 @@ int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now)
     return park(connection, now, leased(endpoint) - 1 + endpoint->count[CP_BASE] >= endpoint->policy.min_idle);
 }
 
-int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now)
+int64_t cp_endpoint_replace_until(const struct connpool_endpoint *endpoint, int64_t now)
 {
-    const struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    int64_t span = endpoint->policy.max_lifetime / REPLACED_PART;
 
+    return cp_time_add(now, span < endpoint->policy.connect_timeout ? span : endpoint->policy.connect_timeout);
+}
+
+/* The base connection whose life ends soonest, if that is by this time. */
+static struct connpool_connection *ending_base(struct connpool_endpoint *endpoint, int64_t until)
+{
+    struct connpool_connection *connection;
+    struct connpool_connection *ending = NULL;
+
+    TAILQ_FOREACH (connection, &endpoint->idle[CP_CLASS_BASE], link) {
+        if (connection->expires <= until) {
+            until = connection->expires;
+            ending = connection;
+        }
+    }
+    return ending;
+}
+
+int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now, struct cp_connection_list *doomed)
+{
+    struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
+    bool is_full = endpoint->count[CP_BASE] >= endpoint->policy.min_idle;
+    struct connpool_connection *ending =
+        is_full ? ending_base(endpoint, cp_endpoint_replace_until(endpoint, now)) : NULL;
+
+    if (ending != NULL) {
+        cp_endpoint_doom(ending, CONNPOOL_REASON_LIFETIME, true);
+        TAILQ_INSERT_TAIL(doomed, ending, link);
+    }
     return park(connection, now, endpoint->count[CP_BASE] >= endpoint->policy.min_idle);
 }
 

@@ -118,8 +118,13 @@ void cp_endpoint_lease(struct connpool_connection *connection, connpool_lease *l
  * CP_NEVER. The endpoint's lock is held. */
 int64_t cp_endpoint_park(struct connpool_connection *connection, int64_t now);
 
-/* The same for one that was opened ahead of use: base also while others are leased, which come back as extra. */
-int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now);
+/* The same for one that was opened ahead of use: base also while others are leased, which come back as extra. Where
+ * base is full it takes the place of the one whose life ends soonest, if that is by cp_endpoint_replace_until: that one
+ * goes to `doomed`. */
+int64_t cp_endpoint_park_ahead(struct connpool_connection *connection, int64_t now, struct cp_connection_list *doomed);
+
+/* With `prewarm`: a base connection whose life ends by this time is to be replaced by a new one. */
+int64_t cp_endpoint_replace_until(const struct connpool_endpoint *endpoint, int64_t now);
 
 /* Park a connection that was taken, looked at and not used, as if it had not been touched: the same place, last use and
  * time to be closed. Returns as cp_endpoint_park. The endpoint's lock is held. */

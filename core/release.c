@@ -87,6 +87,7 @@ void cp_release_settle(struct connpool_connection *connection)
     struct connpool_endpoint *endpoint = cp_connection_endpoint(connection);
     struct connpool_pool *pool = connection->pool;
     int64_t now = cp_clock_coarse(&pool->context->clock);
+    struct cp_connection_list doomed = TAILQ_HEAD_INITIALIZER(doomed);
     struct cp_wakes wakes = {.count = 0};
     connpool_reason reason;
     bool is_earlier = false;
@@ -98,22 +99,22 @@ void cp_release_settle(struct connpool_connection *connection)
     is_spent = cp_endpoint_is_spent(connection, now, &reason);
     if (is_spent) {
         cp_endpoint_doom(connection, reason, true);
+        TAILQ_INSERT_TAIL(&doomed, connection, link);
     }
     cp_lock_give(&endpoint->lock);
     if (!is_spent && !cp_line_hand_over(connection, &wakes)) {
         cp_lock_take(&endpoint->lock);
-        due = connection->uses == 0 && endpoint->policy.prewarm ? cp_endpoint_park_ahead(connection, now)
+        due = connection->uses == 0 && endpoint->policy.prewarm ? cp_endpoint_park_ahead(connection, now, &doomed)
                                                                 : cp_endpoint_park(connection, now);
         cp_lock_give(&endpoint->lock);
         is_earlier = cp_line_parked(endpoint, due, &wakes);
     }
     cp_lock_give(&pool->lock);
     cp_wakes_fire(&wakes);
-    if (is_spent) {
-        cp_dispose_one(connection);
-    } else if (is_earlier && pool->policy.background_collector) {
+    if (is_earlier && pool->policy.background_collector) {
         cp_collector_kick_of(pool->context);
     }
+    cp_dispose_all(pool, &doomed);
 }
 
 bool cp_release_put_back_or_doom(struct connpool_connection *connection)

@@ -127,16 +127,31 @@ static bool start_open(struct connpool_endpoint *endpoint, struct cp_loop *loop,
 
 /* ---- How many ---- */
 
+/* Base connections that are to be replaced. The bound of the index says cheaply that there is none. The endpoint's lock
+ * is held. */
+static uint64_t count_ending(const struct connpool_endpoint *endpoint, int64_t now)
+{
+    int64_t until = cp_endpoint_replace_until(endpoint, now);
+    const struct connpool_connection *connection;
+    uint64_t ending = 0;
+
+    if (endpoint->bound <= until) {
+        TAILQ_FOREACH (connection, &endpoint->idle[CP_CLASS_BASE], link) {
+            ending += connection->expires <= until;
+        }
+    }
+    return ending;
+}
+
 /* The pool's lock is held; takes the endpoint's. */
 static bool lacks(struct connpool_endpoint *endpoint, int64_t now)
 {
-    uint64_t idle;
+    uint64_t lasting;
 
     cp_lock_take(&endpoint->lock);
-    idle = (uint64_t)endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA];
+    lasting = (uint64_t)endpoint->count[CP_BASE] + endpoint->count[CP_EXTRA] - count_ending(endpoint, now);
     cp_lock_give(&endpoint->lock);
-    (void)now;
-    return idle + endpoint->supply_opens < endpoint->policy.min_idle;
+    return lasting + endpoint->supply_opens < endpoint->policy.min_idle;
 }
 
 /* No open is to be made there before; 0: at once. The pool's lock is held. */

@@ -3,6 +3,9 @@
  * supply: the collector opens connections ahead of use, at named endpoints with `prewarm`: up to min_idle idle ones. It
  * takes only slots that nobody waits for and evicts nothing; what it opens goes first to who waits by then.
  *
+ * A base connection whose life is near its end is replaced: the new one is opened before it is closed, where there is
+ * such a slot.
+ *
  * How many are idle is looked at every SUPPLY_LOOK_EVERY (supply.c): an acquire that takes the last one tells nobody,
  * because it would cost a system call on its hot path.
  */
