@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A real server that goes away and comes back: 500 acquires of threads and a reactor that wait for it do not storm it
- * (failures.md C19), and a pool with `prewarm` is ready again without anybody asking (C9).
+ * (failures.md C19), and a pool with `prewarm` is ready again without anybody asking (C9). Over TLS, where an open
+ * takes long enough for several to be under way.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 
 #include <cmocka.h>
 #include <connpool/async.h>
-#include <connpool/tcp.h>
+#include <connpool/tls.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -19,9 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "certificates.h"
 #include "harness.h"
 #include "server_folder.h"
-#include "server_redis.h"
+#include "server_nginx.h"
 
 #define THREADS     100
 #define REQUESTS    400
@@ -29,30 +31,33 @@
 #define LIMIT_MS    30000
 
 static struct server_folder folder;
-static struct server_redis redis;
+static struct certificates certificates;
+static struct server_nginx nginx;
 
 static int start_server(void **state)
 {
     (void)state;
     server_folder_init(&folder);
-    server_redis_start(&redis, &folder);
+    certificates_init(&certificates, &folder);
+    certificates_issue(&certificates, "server", NULL);
+    server_nginx_start_tls(&nginx, &folder, 60, 100000, "server", NULL);
     return 0;
 }
 
 static int end_server(void **state)
 {
     (void)state;
-    server_redis_kill(&redis);
+    server_nginx_kill(&nginx);
     server_folder_fini(&folder);
     return 0;
 }
 
-static void expect_pong(int fd)
+/* keys: of the pool, as JSON with a comma at the end. */
+static connpool *open_pool(const char *keys)
 {
-    char found[64];
-
-    assert_int_equal(server_redis_command(fd, "PING", found, sizeof(found)), 0);
-    assert_string_equal(found, "PONG");
+    return harness_open("{\"pools\": {\"web\": {\"manager\": \"tls\", %s \"options\": {\"ca_file\": \"%s/ca.pem\"},"
+                        " \"endpoints\": {\"main\": {\"host\": \"127.0.0.1\", \"port\": %u}}}}}",
+                        keys, folder.path, nginx.port);
 }
 
 /* ---- 500 that wait ---- */
@@ -140,17 +145,14 @@ static void await_crowd(struct crowd *crowd)
 static void test_500_that_wait_do_not_storm_a_server_that_is_back_C19(void **state)
 {
     static pthread_t threads[THREADS + 1];
-    struct crowd crowd = {.context = harness_open("{\"pools\": {\"cache\": {\"manager\": \"tcp\", \"retry\": true,"
-                                                  " \"max_size\": %d, \"endpoints\": {\"main\": {\"host\":"
-                                                  " \"127.0.0.1\", \"port\": %u}}}}}",
-                                                  CONNECTIONS, redis.port)};
+    struct crowd crowd = {.context = open_pool("\"retry\": true, \"max_size\": 100,")};
     struct peaks down = {0}, back = {0};
     uint64_t opened;
     int64_t until;
 
     (void)state;
     crowd.pool = harness_pool(crowd.context);
-    server_redis_kill(&redis);
+    server_nginx_kill(&nginx);
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, acquire_once, &crowd), 0);
     }
@@ -160,7 +162,7 @@ static void test_500_that_wait_do_not_storm_a_server_that_is_back_C19(void **sta
     for (until = harness_now_ms() + 300; harness_now_ms() < until;) {
         look(&crowd, opened, &down);
     }
-    server_redis_restart(&redis);
+    server_nginx_restart(&nginx);
     while (atomic_load(&crowd.served) + atomic_load(&crowd.failed) < THREADS + REQUESTS) {
         look(&crowd, opened, &back);
     }
@@ -187,27 +189,26 @@ static bool is_empty(const connpool_pool *pool)
 
 static void test_a_warm_pool_is_ready_again_after_a_restart_C9(void **state)
 {
-    connpool *context = harness_open("{\"pools\": {\"cache\": {\"manager\": \"tcp\", \"background_collector\": true,"
-                                     " \"prewarm\": true, \"min_idle\": 10, \"max_size\": 20,"
-                                     " \"endpoints\": {\"main\": {\"host\": \"127.0.0.1\", \"port\": %u}}}}}",
-                                     redis.port);
+    connpool *context =
+        open_pool("\"background_collector\": true, \"prewarm\": true, \"min_idle\": 10, \"max_size\": 20,");
     connpool_pool *pool = harness_pool(context);
+    unsigned connection, request;
     connpool_lease lease;
     connpool_error error;
 
     (void)state;
     assert_int_equal(connpool_wait_ready(context, HARNESS_LIMIT_MS, &error), CONNPOOL_OK);
     assert_int_equal(harness_statistics(pool).idle_base, 10);
-    server_redis_kill(&redis);
+    server_nginx_kill(&nginx);
     connpool_pool_drain(pool);
     assert_true(is_empty(pool));
     assert_int_equal(connpool_wait_ready(context, 200, &error), CONNPOOL_TIMED_OUT);
     assert_int_equal(error.error_class, CONNPOOL_ERROR_REFUSED);
     assert_non_null(strstr(error.text, "endpoint 'main'"));
-    server_redis_restart(&redis);
+    server_nginx_restart(&nginx);
     assert_int_equal(connpool_wait_ready(context, HARNESS_LIMIT_MS, &error), CONNPOOL_OK);
     lease = harness_acquire(pool, "main");
-    expect_pong(connpool_tcp(&lease));
+    assert_int_equal(server_nginx_request_tls(connpool_tls(&lease), &connection, &request), 0);
     harness_release(&lease);
     assert_int_equal(harness_statistics(pool).failed, 0);
     harness_close(context);
