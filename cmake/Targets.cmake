@@ -32,16 +32,15 @@ endfunction()
 
 # connpool_bench(NAME SOURCES file… [LIBRARIES target…])
 #
-# A benchmark that `./dev bench` runs: benchmarks/NAME, linked to the library as an application is. Its code sees
-# BENCH_PLUGIN_FOLDER (the product's plugins).
+# A benchmark that `./dev bench` runs: benchmarks/NAME, linked to the library as an application is, and to what they
+# share.
 function(connpool_bench name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
   if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
     message(FATAL_ERROR "connpool_bench(${name}): SOURCES missing or unknown words: ${arg_UNPARSED_ARGUMENTS}")
   endif()
   add_executable(bench_${name} ${arg_SOURCES})
-  target_link_libraries(bench_${name} PRIVATE connpool_flags connpool ${arg_LIBRARIES})
-  target_compile_definitions(bench_${name} PRIVATE BENCH_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/lib/connpool")
+  target_link_libraries(bench_${name} PRIVATE connpool_flags bench_common connpool ${arg_LIBRARIES})
   set_target_properties(
     bench_${name}
     PROPERTIES OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/benchmarks

@@ -25,6 +25,27 @@ if(CONNPOOL_SANITIZE)
   )
 endif()
 
+# connpool_test_library(TARGET SOURCES file… [LIBRARIES target…])
+#
+# What several tests share, compiled once: a static library whose code sees what that of connpool_test does.
+function(connpool_test_library target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES")
+  add_library(${target} STATIC ${arg_SOURCES})
+  connpool_test_definitions(${target})
+  target_include_directories(${target} PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE connpool_flags PUBLIC connpool_kit connpool_testing PkgConfig::CMOCKA ${arg_LIBRARIES})
+endfunction()
+
+function(connpool_test_definitions target)
+  target_compile_definitions(
+    ${target}
+    PRIVATE CONNPOOL_TEST_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}"
+            CONNPOOL_TEST_BINARY_FOLDER="${PROJECT_BINARY_DIR}"
+            CONNPOOL_TEST_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/lib/connpool"
+            CONNPOOL_TEST_TEST_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/tests/plugins"
+  )
+endfunction()
+
 # connpool_test(NAME SOURCES file… LABELS label… [TIMEOUT seconds] [LIBRARIES target…] [ENVIRONMENT NAME=VALUE…]
 #               [ARGUMENTS word…] [RUN_SERIAL] [SHARED])
 #
@@ -50,13 +71,7 @@ function(connpool_test name)
     ${target}
     PROPERTIES OUTPUT_NAME ${output} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/${folder}/bin
   )
-  target_compile_definitions(
-    ${target}
-    PRIVATE CONNPOOL_TEST_SOURCE_FOLDER="${PROJECT_SOURCE_DIR}"
-            CONNPOOL_TEST_BINARY_FOLDER="${PROJECT_BINARY_DIR}"
-            CONNPOOL_TEST_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/lib/connpool"
-            CONNPOOL_TEST_TEST_PLUGIN_FOLDER="${PROJECT_BINARY_DIR}/tests/plugins"
-  )
+  connpool_test_definitions(${target})
   if(arg_SHARED)
     target_link_libraries(${target} PRIVATE connpool_flags connpool ${arg_LIBRARIES} PkgConfig::CMOCKA)
   else()
