@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * collector: one thread with a loop for a context. It closes what is due in the pools that want it, watches what is
- * parked there, drives the resets and closes that callers left, and makes parked connections suspect after the machine
- * slept.
+ * parked there, reports leases that do not come back, drives the resets and closes that callers left, and makes parked
+ * connections suspect after the machine slept.
  */
 #ifndef CP_COLLECTOR_H
 #define CP_COLLECTOR_H

@@ -29,7 +29,7 @@
 #define IN_FLIGHT  6
 #define CHILDREN   3 /* at a time */
 #define FORKS      1000
-#define SLOW_FORKS 250 /* under a sanitizer */
+#define SLOW_FORKS 120 /* under a sanitizer */
 #define OPERATIONS                                                                                                     \
     30 /* that the load may begin for each fork: it is busiest then, and leaves the processor to children */
 
