@@ -57,7 +57,8 @@ static int wrong_usage(const struct command *command)
     if (command != NULL) {
         print_usage_line(stderr, command);
     } else {
-        (void)fputs("usage: connpool check|plugins|describe|schema|ping [ARGUMENT…] [FLAG…], or connpool --help\n", stderr);
+        (void)fputs("usage: connpool check|plugins|describe|schema|ping [ARGUMENT…] [FLAG…], or connpool --help\n",
+                    stderr);
     }
     return COMMAND_USAGE;
 }

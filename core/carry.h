@@ -20,8 +20,8 @@ bool cp_carry_elsewhere(struct connpool_connection *connection);
 bool cp_carry_is_there(const struct connpool_pool *pool);
 /* On this loop; returns at once. False: no memory; nothing was done. */
 bool cp_carry_in_loop(struct connpool_connection *connection, struct cp_loop *loop);
-/* The context has begun to close: the loops end what would make connections ready that nobody wants any more (an open, a
- * check), without a verdict. */
+/* The context has begun to close: the loops end what would make connections ready that nobody wants any more (an open,
+ * a check), without a verdict. */
 void cp_carry_end_all(struct connpool *context);
 /* In the calling thread, to its end. May wait, as long as the operation's limit; in a reactor's thread it is abandoned
  * instead. */

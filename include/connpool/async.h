@@ -23,8 +23,8 @@
  * While a thread waits in a call of connpool.h, what its own reactors drive stands still: a blocking acquire may then
  * wait for a connection whose reset, begun by a release in the same thread, only the reactor would end.
  *
- * A callback of a request may fork. In the child it returns, and so does the call it ran in, with CONNPOOL_FORKED, or the
- * child execs or exits; the child may make a reactor of a context of its own meanwhile. Hooks, observers and log
+ * A callback of a request may fork. In the child it returns, and so does the call it ran in, with CONNPOOL_FORKED, or
+ * the child execs or exits; the child may make a reactor of a context of its own meanwhile. Hooks, observers and log
  * functions must not return in a child.
  *
  * A connection is granted to a request provisionally until the request's callback starts. A reactor that is not
