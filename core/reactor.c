@@ -12,6 +12,20 @@
 static _Thread_local LIST_HEAD(, connpool_reactor) reactors;
 static _Thread_local struct connpool_reactor *dispatching;
 
+struct cp_reactor_visit cp_reactor_enter(struct connpool_reactor *reactor)
+{
+    struct cp_reactor_visit visit = {.outer = dispatching, .cancel_state = cp_cancel_disable()};
+
+    dispatching = reactor;
+    return visit;
+}
+
+void cp_reactor_exit(struct cp_reactor_visit visit)
+{
+    dispatching = visit.outer;
+    cp_cancel_restore(visit.cancel_state);
+}
+
 bool cp_reactor_is_dispatching(void)
 {
     /* A callback may have forked: in the child, the parent's dispatch is nobody's. */
@@ -22,7 +36,7 @@ struct cp_loop *cp_reactor_loop_of_thread(const struct connpool *context)
 {
     const struct connpool_reactor *reactor;
 
-    if (dispatching != NULL && dispatching->context == context) {
+    if (dispatching != NULL && dispatching->context == context && !dispatching->has_left) {
         return dispatching->loop;
     }
     LIST_FOREACH (reactor, &reactors, of_thread) {
@@ -94,7 +108,7 @@ connpool_reactor *connpool_reactor_new(connpool *context, connpool_error *error)
 
 int connpool_reactor_fd(const connpool_reactor *reactor)
 {
-    return cp_reactor_is_forked(reactor) ? -1 : cp_loop_fd(reactor->loop);
+    return reactor == NULL || cp_reactor_is_forked(reactor) ? -1 : cp_loop_fd(reactor->loop);
 }
 
 /* ---- Dispatch ---- */
@@ -118,13 +132,12 @@ static void return_to_line(struct connpool_reactor *reactor)
 connpool_status connpool_reactor_dispatch(connpool_reactor *reactor)
 {
     connpool_status status = reactor == NULL ? CONNPOOL_INVALID : refuse_dispatch(reactor);
-    int cancel_state;
+    struct cp_reactor_visit visit;
 
     if (status != CONNPOOL_OK) {
         return status;
     }
-    cancel_state = cp_cancel_disable();
-    dispatching = reactor;
+    visit = cp_reactor_enter(reactor);
     return_to_line(reactor);
     if (cp_requests_tell(&reactor->requests)) {
         cp_loop_dispatch(reactor->loop);
@@ -132,12 +145,22 @@ connpool_status connpool_reactor_dispatch(connpool_reactor *reactor)
     if (!cp_reactor_is_forked(reactor)) {
         return_to_line(reactor); /* the loop may have seen the kick of who passed it over meanwhile */
     }
-    dispatching = NULL;
-    cp_cancel_restore(cancel_state);
+    cp_reactor_exit(visit);
     return cp_reactor_is_forked(reactor) ? CONNPOOL_FORKED : CONNPOOL_OK;
 }
 
 /* ---- Close ---- */
+
+static void retire(struct connpool_reactor *reactor)
+{
+    struct cp_reactor_visit visit = cp_reactor_enter(reactor);
+
+    reactor->is_retiring = true;
+    (void)cp_requests_close(&reactor->requests); /* calls nobody back */
+    cp_loop_abandon_all(reactor->loop);
+    reactor->is_retiring = false;
+    cp_reactor_exit(visit);
+}
 
 void cp_reactor_retire_of_thread(const struct connpool *context)
 {
@@ -148,10 +171,7 @@ void cp_reactor_retire_of_thread(const struct connpool *context)
     }
     LIST_FOREACH (reactor, &reactors, of_thread) {
         if (reactor->context == context) {
-            reactor->is_retiring = true;
-            (void)cp_requests_close(&reactor->requests); /* calls nobody back */
-            cp_loop_abandon_all(reactor->loop);
-            reactor->is_retiring = false;
+            retire(reactor);
         }
     }
 }
@@ -161,6 +181,7 @@ static void leave(struct connpool_reactor *reactor)
 {
     struct connpool *context = reactor->context;
 
+    reactor->has_left = true;
     LIST_REMOVE(reactor, of_thread);
     cp_lock_take(&context->lock);
     LIST_REMOVE(&reactor->driven, entry);
@@ -172,34 +193,32 @@ static void leave(struct connpool_reactor *reactor)
 
 static void free_reactor(struct connpool_reactor *reactor)
 {
-    struct connpool *context = reactor->context;
-
     cp_loop_abandon_all(reactor->loop);
     cp_requests_fini(&reactor->requests);
     cp_loop_free(reactor->loop);
     cp_free(reactor);
-    cp_context_unref(context);
 }
 
 connpool_status connpool_reactor_close(connpool_reactor *reactor)
 {
     connpool_status status = reactor == NULL ? CONNPOOL_OK : refuse_dispatch(reactor);
-    int cancel_state;
+    struct cp_reactor_visit visit;
+    struct connpool *context;
 
     if (reactor == NULL || status != CONNPOOL_OK) {
         return status;
     }
-    cancel_state = cp_cancel_disable();
-    dispatching = reactor;
+    visit = cp_reactor_enter(reactor);
+    context = reactor->context;
     reactor->is_closing = true;
     if (cp_requests_tell(&reactor->requests) && cp_requests_close(&reactor->requests)) {
         leave(reactor);
-        dispatching = NULL;
         free_reactor(reactor);
-    } else {
         dispatching = NULL;
+        cp_context_unref(context);
+    } else {
         status = CONNPOOL_FORKED;
     }
-    cp_cancel_restore(cancel_state);
+    cp_reactor_exit(visit);
     return status;
 }

@@ -22,6 +22,7 @@ struct connpool_reactor {
     LIST_ENTRY(connpool_reactor) of_thread; /* in its thread's list */
     atomic_bool was_passed_over;            /* written by any thread */
     bool is_closing;                        /* no request is accepted any more */
+    bool has_left;                          /* nothing more is begun in it */
     bool is_retiring; /* what ends now ends because the context closes; told at the next dispatch */
     struct cp_requests requests;
     struct cp_lane lanes[]; /* one for each of the context's pools */
@@ -37,7 +38,18 @@ static inline bool cp_reactor_is_mine(const struct connpool_reactor *reactor)
     return pthread_equal(reactor->owner, pthread_self()) != 0;
 }
 
-/* Whether the calling thread is inside connpool_reactor_dispatch or connpool_reactor_close. Any thread. */
+/*
+ * What ends or steps something of a reactor does so between these two: the calling thread is inside a dispatch of it,
+ * as far as observers, hooks and callbacks can tell, and it is not cancelled (failures.md B12).
+ */
+struct cp_reactor_visit {
+    struct connpool_reactor *outer;
+    int cancel_state;
+};
+struct cp_reactor_visit cp_reactor_enter(struct connpool_reactor *reactor);
+void cp_reactor_exit(struct cp_reactor_visit visit);
+
+/* Whether the calling thread is between cp_reactor_enter and _exit. Any thread. */
 bool cp_reactor_is_dispatching(void);
 /* The loop of a reactor of this context in the calling thread, the one that is being dispatched first; NULL: none. Any
  * thread. */

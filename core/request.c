@@ -3,6 +3,7 @@
 #include "request.h"
 
 #include "acquire_call.h"
+#include "cancel.h"
 #include "endpoints.h"
 #include "error.h"
 #include "memory.h"
@@ -242,6 +243,7 @@ static void start(struct connpool_request_record *record, int64_t timeout)
     struct connpool_reactor *reactor = record->reactor;
     struct connpool_pool *pool = record->endpoints[0]->pool;
     bool is_first = record->task.loop == NULL;
+    int cancel_state = cp_cancel_disable();
 
     cp_acquire_init(&record->acquire, record->endpoints, record->count, record->places, timeout);
     record->acquire.flags = CONNPOOL_WAIT_FOR_LOOP;
@@ -257,6 +259,7 @@ static void start(struct connpool_request_record *record, int64_t timeout)
     if (is_first) {
         (void)cp_waker_ref(&record->task.waker);
     }
+    cp_cancel_restore(cancel_state);
 }
 
 /* called_from: the return address of the public function. */
@@ -313,8 +316,11 @@ static void cancel(struct connpool_request_record *record)
     struct connpool_reactor *reactor = record->reactor;
 
     if (!record->is_ended) {
+        struct cp_reactor_visit visit = cp_reactor_enter(reactor);
+
         record->is_cancelled = true;
         cp_loop_abandon(reactor->loop, &record->task);
+        cp_reactor_exit(visit);
         return;
     }
     TAILQ_REMOVE(&reactor->requests.ended, record, entry);

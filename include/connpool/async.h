@@ -18,7 +18,8 @@
  *   - connpool_reactor_dispatch and connpool_reactor_close, of any reactor, answer CONNPOOL_INVALID in them,
  *   - connpool_close answers CONNPOOL_INVALID in them unless its limit is 0,
  *   - other calls that may wait (connpool_acquire …) do wait, and hold up all that the reactor does.
- * The pool's configure hook and observers run inside a dispatch as well, and are held to the same.
+ * The pool's configure hook and observers run inside a dispatch as well, or inside connpool_request_cancel, and are
+ * held to the same.
  *
  * While a thread waits in a call of connpool.h, what its own reactors drive stands still: a blocking acquire may then
  * wait for a connection whose reset, begun by a release in the same thread, only the reactor would end.
@@ -52,7 +53,7 @@ typedef struct connpool_reactor connpool_reactor;
 CONNPOOL_API CONNPOOL_MUST_CHECK connpool_reactor *connpool_reactor_new(connpool *context, connpool_error *error);
 
 /* The descriptor to watch for reading (POLLIN, level-triggered), the same for the reactor's life; it is the reactor's:
- * neither read nor closed by the application. -1: the process is a fork of the reactor's. */
+ * neither read nor closed by the application. -1: NULL, or the process is a fork of the reactor's. */
 CONNPOOL_API int connpool_reactor_fd(const connpool_reactor *reactor);
 
 /*

@@ -52,6 +52,7 @@ static void test_arguments_are_looked_at(void **state)
     assert_non_null(strstr(error.text, "one pool"));
     assert_int_equal(connpool_request_cancel(NULL), CONNPOOL_STALE);
     assert_int_equal(connpool_request_cancel(&(connpool_request)CONNPOOL_REQUEST_NONE), CONNPOOL_STALE);
+    assert_int_equal(connpool_reactor_fd(NULL), -1);
     assert_int_equal(connpool_reactor_dispatch(NULL), CONNPOOL_INVALID);
     assert_int_equal(connpool_reactor_close(NULL), CONNPOOL_OK);
     reactor_end(reactor);
@@ -114,6 +115,7 @@ struct inside {
     connpool_reactor *second;
     struct reactor_client *other;
     struct reactor_client client;
+    int observed, calls;
 };
 
 static void begin(struct inside *inside, void (*then)(struct reactor_client *client))
@@ -290,6 +292,114 @@ static void test_a_callback_may_close_the_context_without_a_wait_B29(void **stat
     pool_fixture_assert_nothing_left(&inside.fixture);
 }
 
+/* ---- Inside an observer ---- */
+
+static void run_loops_as_observer(void *argument, const struct connpool_event *event)
+{
+    struct inside *inside = argument;
+
+    (void)event;
+    inside->observed++;
+    assert_int_equal(connpool_reactor_dispatch(inside->reactor), CONNPOOL_INVALID);
+    assert_int_equal(connpool_reactor_close(inside->reactor), CONNPOOL_INVALID);
+    assert_int_equal(connpool_close(inside->fixture.context, 1, NULL), CONNPOOL_INVALID);
+}
+
+/* A connection is being checked for a request; an observer is told when it ends. */
+static void begin_observed(struct inside *inside)
+{
+    struct connpool_observer observer = {.size = sizeof(observer), .argument = inside, .closed = run_loops_as_observer};
+
+    pool_fixture_open(&inside->fixture, "'max_size': 1, 'min_idle': 1, 'check_after': 0");
+    assert_int_equal(connpool_pool_observe(inside->fixture.pool, &observer), CONNPOOL_OK);
+    inside->reactor = reactor_begin(&inside->fixture);
+    pool_park(&inside->fixture, "x", 1);
+    test_manager_set(TEST_CHECK, test_kind(TEST_NEVER));
+    reactor_submit(inside->reactor, &inside->client, &inside->fixture, "x", 1000);
+    reactor_run(inside->reactor);
+    assert_int_equal(pool_numbers(&inside->fixture).leased, 1);
+}
+
+/* Without memory nobody can go on with the check: the connection ends inside the cancel. */
+static void test_no_loop_is_run_by_an_observer_of_a_cancel_B29(void **state)
+{
+    struct inside inside = {0};
+
+    (void)state;
+    begin_observed(&inside);
+    failing_allocator_fail(1, true);
+    reactor_cancel(&inside.client);
+    failing_allocator_fail(0, false);
+    assert_int_equal(inside.observed, 1);
+    end(&inside);
+}
+
+/* The check that a request left goes on in the reactor, and ends with it. */
+static void test_no_loop_is_run_by_an_observer_of_a_close_B29(void **state)
+{
+    struct inside inside = {0};
+
+    (void)state;
+    begin_observed(&inside);
+    reactor_cancel(&inside.client);
+    assert_int_equal(inside.observed, 0);
+    reactor_end(inside.reactor);
+    assert_int_equal(inside.observed, 1);
+    pool_fixture_close(&inside.fixture);
+}
+
+static void test_no_loop_is_run_by_an_observer_as_the_context_closes_B29(void **state)
+{
+    struct inside inside = {0};
+
+    (void)state;
+    begin_observed(&inside);
+    inside.fixture.clock.context = NULL;
+    assert_int_equal(connpool_close(inside.fixture.context, 0, NULL), CONNPOOL_OK);
+    assert_int_equal(inside.observed, 1);
+    reactor_run(inside.reactor);
+    reactor_assert_told(&inside.client, CONNPOOL_CLOSED);
+    reactor_end(inside.reactor);
+    pool_fixture_assert_nothing_left(&inside.fixture);
+}
+
+/* ---- A thread that is cancelled ---- */
+
+static void *submit_and_cancel(void *argument)
+{
+    struct inside *inside = argument;
+    int cancel_state;
+
+    inside->reactor = reactor_begin(&inside->fixture);
+    test_manager_set(TEST_OPEN, test_kind(TEST_NEVER));
+    reactor_submit(inside->reactor, &inside->client, &inside->fixture, "x", 1000);
+    reactor_run(inside->reactor);
+    (void)pthread_cancel(pthread_self());
+    reactor_submit(inside->reactor, inside->other, &inside->fixture, "x", 1000);
+    inside->calls++;
+    reactor_cancel(&inside->client);
+    inside->calls++;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    reactor_end(inside->reactor);
+    return NULL;
+}
+
+/* Neither call is ended half-way, where it wakes a loop. */
+static void test_neither_call_is_a_cancellation_point_B12(void **state)
+{
+    struct inside inside = {0};
+    struct reactor_client other = {0};
+    pthread_t thread;
+
+    (void)state;
+    inside.other = &other;
+    pool_fixture_open(&inside.fixture, "'max_size': 1, 'min_idle': 1");
+    assert_int_equal(pthread_create(&thread, NULL, submit_and_cancel, &inside), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(inside.calls, 2);
+    pool_fixture_close(&inside.fixture);
+}
+
 /* ---- After a fork ---- */
 
 static bool is_refused_in_child(connpool_reactor *reactor, connpool_endpoint *endpoint, struct pool_fixture *fixture,
@@ -373,6 +483,10 @@ int main(void)
         cmocka_unit_test(test_what_is_ready_in_the_same_dispatch_is_cancelled_B29),
         cmocka_unit_test(test_a_request_in_its_own_step_is_not_cancelled_B29),
         cmocka_unit_test(test_a_callback_may_close_the_context_without_a_wait_B29),
+        cmocka_unit_test(test_no_loop_is_run_by_an_observer_of_a_cancel_B29),
+        cmocka_unit_test(test_no_loop_is_run_by_an_observer_of_a_close_B29),
+        cmocka_unit_test(test_no_loop_is_run_by_an_observer_as_the_context_closes_B29),
+        cmocka_unit_test(test_neither_call_is_a_cancellation_point_B12),
         cmocka_unit_test(test_a_forked_child_is_refused),
         cmocka_unit_test(test_without_memory_nothing_is_begun),
     };
