@@ -187,3 +187,10 @@ void adapter_loop_forked(struct adapter_loop *loop)
 {
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 }
+
+bool adapter_loop_nest(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)loop;
+    assert_int_equal(connpool_epoll_dispatch(&adapter->adapter), CONNPOOL_INVALID);
+    return false;
+}

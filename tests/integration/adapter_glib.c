@@ -76,6 +76,7 @@ static void closed(struct connpool_glib *adapter)
 {
     struct adapter_loop *loop = adapter->data;
 
+    assert_null(adapter->reactor);
     loop->closed++;
     loop->open--;
     end_if_empty(loop);
@@ -130,4 +131,13 @@ bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     (void)loop;
+}
+
+bool adapter_loop_nest(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)adapter;
+    for (int i = 0; i < 3; i++) {
+        (void)g_main_context_iteration(loop->main_context, FALSE);
+    }
+    return true;
 }

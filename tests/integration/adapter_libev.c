@@ -68,6 +68,7 @@ static void closed(struct connpool_libev *adapter)
 {
     struct adapter_loop *loop = adapter->data;
 
+    assert_null(adapter->reactor);
     loop->closed++;
     free(adapter);
 }
@@ -118,4 +119,11 @@ bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     ev_loop_fork(loop->loop);
+}
+
+bool adapter_loop_nest(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)loop;
+    (void)adapter;
+    return false;
 }

@@ -77,6 +77,7 @@ static void closed(struct connpool_libevent *adapter)
 {
     struct adapter_loop *loop = adapter->data;
 
+    assert_null(adapter->reactor);
     loop->closed++;
     free(adapter);
 }
@@ -124,4 +125,11 @@ bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter)
 void adapter_loop_forked(struct adapter_loop *loop)
 {
     (void)event_reinit(loop->base);
+}
+
+bool adapter_loop_nest(struct adapter_loop *loop, struct adapter *adapter)
+{
+    (void)loop;
+    (void)adapter;
+    return false;
 }

@@ -32,6 +32,9 @@ void adapter_loop_run(struct adapter_loop *loop);
 /* End the loop with its only adapter in it, which is closed as the library's header says. False: the library wants it
  * closed before. */
 bool adapter_loop_drop(struct adapter_loop *loop, struct adapter *adapter);
+/* In a callback of the adapter: run the loop for a few turns. False: the library's loop is not to be run there, which
+ * was tried where there is an answer to it. */
+bool adapter_loop_nest(struct adapter_loop *loop, struct adapter *adapter);
 /* In a fork's child: what the library wants there before the loop is run. */
 void adapter_loop_forked(struct adapter_loop *loop);
 

@@ -393,6 +393,31 @@ static void test_closed_in_a_callback_B29(void **state)
     clear_scene(&scene, 1);
 }
 
+static void then_submit_refused(struct request *request)
+{
+    struct scene *scene = request->scene;
+    connpool_endpoint *handle;
+
+    assert_int_equal(connpool_endpoint_get(scene->fixture.pool, "x", &handle, NULL), CONNPOOL_OK);
+    assert_int_equal(connpool_acquire_async(adapter_reactor(scene->adapter), handle, 0, tell, request, NULL, NULL),
+                     CONNPOOL_CLOSED);
+    connpool_endpoint_put(handle);
+}
+
+static void test_none_is_accepted_as_it_closes_B29(void **state)
+{
+    struct scene scene;
+    struct request request = {.then = then_submit_refused};
+
+    (void)state;
+    set_scene(&scene, POOL_DEFAULTS);
+    submit(&scene, &request);
+    adapter_close(scene.adapter);
+    adapter_loop_run(scene.loop);
+    assert_told(&request, CONNPOOL_CLOSED);
+    clear_scene(&scene, 1);
+}
+
 /* ---- Two in one loop ---- */
 
 struct pair {
@@ -464,6 +489,32 @@ static void test_the_other_goes_on(void **state)
     assert_told(&pair.second_request, CONNPOOL_OK);
     pool_give(&pair.first_request.lease);
     pool_give(&pair.second_request.lease);
+    clear_scene(&pair.scene, 2);
+}
+
+static void then_close_second_and_nest(struct request *request)
+{
+    struct pair *pair = (struct pair *)request->scene;
+
+    adapter_close(pair->second);
+    (void)adapter_loop_nest(pair->scene.loop, pair->scene.adapter);
+    adapter_close(pair->scene.adapter);
+}
+
+/* A loop that runs inside a callback cannot close the other yet: nothing of it is lost. */
+static void test_closed_while_a_callback_runs_the_loop_B29(void **state)
+{
+    struct pair pair = {.first_request = {.then = then_close_second_and_nest}};
+
+    (void)state;
+    open_pair(&pair, POOL_DEFAULTS);
+    test_manager_set_endpoint("slow", TEST_OPEN, test_kind(TEST_NEVER));
+    submit_to(pair.second, &pair.scene, &pair.second_request, "slow", CONNPOOL_WAIT_FOREVER);
+    submit(&pair.scene, &pair.first_request);
+    adapter_loop_run(pair.scene.loop);
+    assert_told(&pair.first_request, CONNPOOL_OK);
+    assert_told(&pair.second_request, CONNPOOL_CLOSED);
+    pool_give(&pair.first_request.lease);
     clear_scene(&pair.scene, 2);
 }
 
@@ -623,11 +674,16 @@ static void test_a_callback_that_forks_leaves_the_parent_s_loop_alone(void **sta
     clear_scene(&scene, 1);
 }
 
+static void then_nest(struct request *request)
+{
+    (void)adapter_loop_nest(request->scene->loop, request->scene->adapter);
+}
+
 /* A child that has not closed what it inherited keeps the reactor's descriptors open: nobody is told of them. */
 static void test_closed_while_a_child_holds_the_descriptors(void **state)
 {
     struct scene scene;
-    struct request request = {0};
+    struct request request = {.then = then_nest};
     int pipes[2];
     int status = -1;
     pid_t child;
@@ -686,8 +742,10 @@ int main(void)
         cmocka_unit_test(test_closed_before_the_loop_runs),
         cmocka_unit_test(test_closed_with_requests_under_way_B29),
         cmocka_unit_test(test_closed_in_a_callback_B29),
+        cmocka_unit_test(test_none_is_accepted_as_it_closes_B29),
         cmocka_unit_test(test_two_in_one_loop_B29),
         cmocka_unit_test(test_the_other_goes_on),
+        cmocka_unit_test(test_closed_while_a_callback_runs_the_loop_B29),
         cmocka_unit_test(test_not_opened_nothing_is_left),
         cmocka_unit_test(test_the_context_is_closed_first),
         cmocka_unit_test(test_what_came_back_has_its_goodbye),

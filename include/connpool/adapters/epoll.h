@@ -83,11 +83,13 @@ static inline connpool_status connpool_epoll_end(struct connpool_epoll *adapter)
     connpool_status status;
 
     adapter->is_closing = 1;
+    adapter->is_dispatching = 1; /* as far as the callbacks that are called here can tell */
     (void)epoll_ctl(adapter->epoll, EPOLL_CTL_DEL, fd, &adapter->event); /* first: the number may be another's then */
     status = connpool_reactor_close(reactor);
     if (status == CONNPOOL_INVALID) {
         (void)epoll_ctl(adapter->epoll, EPOLL_CTL_ADD, fd, &adapter->event);
         adapter->is_closing = 0;
+        adapter->is_dispatching = 0;
         return status;
     }
     adapter->reactor = NULL;

@@ -11,7 +11,8 @@
  *
  * Threads: all calls are made in the thread that runs the main context; none waits. The callbacks of requests are
  * called while it dispatches its sources; they may close the adapter. One that runs a main loop of its own holds up
- * this reactor until that returns.
+ * every reactor of the thread until that returns, and if another one than its own has something to do meanwhile, that
+ * main loop does not sleep.
  *
  * A GMainLoop runs until g_main_loop_quit, whatever sources it has.
  */
@@ -33,23 +34,24 @@ typedef void connpool_glib_closed_fn(struct connpool_glib *adapter);
 /* The main context's memory, until it is closed. */
 struct connpool_glib {
     GSource source;            /* for g_source_set_priority and the like */
-    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application */
+    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application. NULL: closed */
     void *data;                /* the application's; NULL at first */
     gpointer tag;              /* private, as all below */
     connpool_glib_closed_fn *closed;
     int is_closing;
 };
 
-/* Private. */
-static inline void connpool_glib_end(struct connpool_glib *adapter)
+/* Private. 0: a callback of another reactor runs the loop: it cannot be closed before that returns. */
+static inline int connpool_glib_end(struct connpool_glib *adapter)
 {
-    connpool_reactor *reactor = adapter->reactor;
-
+    if (connpool_reactor_close(adapter->reactor) == CONNPOOL_INVALID) {
+        return 0;
+    }
     adapter->reactor = NULL;
-    (void)connpool_reactor_close(reactor);
     if (adapter->closed != NULL) {
         adapter->closed(adapter);
     }
+    return 1;
 }
 
 /* Private. */
@@ -60,8 +62,7 @@ static inline gboolean connpool_glib_on_ready(GSource *source, GSourceFunc callb
     (void)callback;
     (void)data;
     if (adapter->is_closing) {
-        connpool_glib_end(adapter);
-        return G_SOURCE_REMOVE;
+        return connpool_glib_end(adapter) ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
     }
     if (connpool_reactor_dispatch(adapter->reactor) == CONNPOOL_FORKED && adapter->tag != NULL) {
         g_source_remove_unix_fd(source, adapter->tag); /* the parent's descriptor may stay readable for ever */
@@ -76,7 +77,7 @@ static inline void connpool_glib_on_finalize(GSource *source)
     struct connpool_glib *adapter = (struct connpool_glib *)source;
 
     if (adapter->reactor != NULL) {
-        connpool_glib_end(adapter);
+        (void)connpool_glib_end(adapter);
     }
 }
 
@@ -112,7 +113,7 @@ static inline CONNPOOL_MUST_CHECK struct connpool_glib *connpool_glib_open(GMain
  * anywhere in the main context's thread, in a callback of a request too; where the main loop has ended,
  * g_main_context_iteration is called once more. The pointer is good until closed has returned. Once more: no effect.
  * The end of the main context closes it as well, and so does g_source_destroy, which is not to be called in a callback
- * of a request.
+ * of a request, whichever reactor's.
  */
 static inline void connpool_glib_close(struct connpool_glib *adapter, connpool_glib_closed_fn *closed)
 {

@@ -36,7 +36,7 @@ typedef void connpool_libev_closed_fn(struct connpool_libev *adapter);
 
 /* The application's memory, at one place until it is closed. */
 struct connpool_libev {
-    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application */
+    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application. NULL: closed */
     void *data;                /* the application's; NULL at first */
     struct ev_loop *loop;      /* private, as all below */
     ev_io io;
@@ -49,6 +49,7 @@ static inline void connpool_libev_end(struct connpool_libev *adapter)
 {
     ev_io_stop(adapter->loop, &adapter->io);
     (void)connpool_reactor_close(adapter->reactor);
+    adapter->reactor = NULL;
     if (adapter->closed != NULL) {
         adapter->closed(adapter);
     }

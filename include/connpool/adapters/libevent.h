@@ -35,7 +35,7 @@ typedef void connpool_libevent_closed_fn(struct connpool_libevent *adapter);
 
 /* The application's memory, at one place until it is closed. */
 struct connpool_libevent {
-    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application */
+    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application. NULL: closed */
     void *data;                /* the application's; NULL at first */
     struct event *event;       /* private, as all below */
     connpool_libevent_closed_fn *closed;
@@ -48,6 +48,7 @@ static inline void connpool_libevent_end(struct connpool_libevent *adapter)
 {
     event_free(adapter->event);
     (void)connpool_reactor_close(adapter->reactor);
+    adapter->reactor = NULL;
     if (adapter->closed != NULL) {
         adapter->closed(adapter);
     }

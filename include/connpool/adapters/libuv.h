@@ -35,9 +35,9 @@ typedef void connpool_libuv_closed_fn(struct connpool_libuv *adapter);
 
 /* The application's memory, at one place until it is closed. */
 struct connpool_libuv {
-    connpool_reactor *reactor;        /* to acquire from; neither dispatched nor closed by the application */
-    void *data;                       /* the application's; NULL at first */
-    uv_poll_t poll;                   /* private, but for uv_ref and uv_unref */
+    connpool_reactor *reactor; /* to acquire from; neither dispatched nor closed by the application. NULL: closed */
+    void *data;                /* the application's; NULL at first */
+    uv_poll_t poll;            /* private, but for uv_ref and uv_unref */
     connpool_libuv_closed_fn *closed; /* private, as all below */
     int forked;
 };
@@ -61,6 +61,7 @@ static inline void connpool_libuv_on_close(uv_handle_t *handle)
     struct connpool_libuv *adapter = (struct connpool_libuv *)handle->data;
 
     (void)connpool_reactor_close(adapter->reactor);
+    adapter->reactor = NULL;
     if (adapter->closed != NULL) {
         adapter->closed(adapter);
     }
