@@ -23,6 +23,7 @@ struct visit {
     size_t length;
 };
 
+static uv_loop_t *loop;
 static struct connpool_libuv pools;
 static uv_timer_t limit;
 static struct visit visits[VISITS];
@@ -83,7 +84,7 @@ static void acquired(void *argument, connpool_status status, const connpool_leas
     visit->lease = *lease;
     visit->is_asking = 1;
     visit->poll.data = visit;
-    uv_poll_init(pools.poll.loop, &visit->poll, fd);
+    uv_poll_init(loop, &visit->poll, fd);
     uv_poll_start(&visit->poll, UV_READABLE, answer_comes);
     if (send(fd, "PING\r\n", 6, MSG_NOSIGNAL) != 6) {
         end_visit(visit, 0);
@@ -120,9 +121,9 @@ int main(int argc, char **argv)
 {
     connpool_error error;
     connpool *context = connpool_open(argc > 1 ? argv[1] : "cache.json", &error);
-    uv_loop_t *loop = uv_default_loop();
     connpool_endpoint *endpoint;
 
+    loop = uv_default_loop();
     if (context == NULL ||
         connpool_endpoint_get(connpool_pool_get(context, "cache"), NULL, &endpoint, &error) != CONNPOOL_OK ||
         connpool_libuv_open(&pools, loop, context, &error) != CONNPOOL_OK) {
