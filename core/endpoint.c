@@ -165,6 +165,9 @@ bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint)
 {
     bool is_looked_at;
 
+    if (!endpoint->pool->policy.background_collector) {
+        return false; /* no watch: whoever comes to wait need not take the lock once more */
+    }
     cp_lock_take(&endpoint->lock);
     is_looked_at = endpoint->looked_at[CP_CLASS_BASE] + endpoint->looked_at[CP_CLASS_EXTRA] != 0;
     cp_lock_give(&endpoint->lock);

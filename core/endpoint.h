@@ -135,7 +135,7 @@ int64_t cp_endpoint_put_back(struct connpool_connection *connection);
 void cp_endpoint_look_at(struct connpool_connection *connection);
 
 /* Whether the watch has a connection in hand: an acquirer waits for it rather than to open another. Takes the
- * endpoint's lock. */
+ * endpoint's lock where the pool has a collector. */
 bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint);
 
 /* Move a connection to CLOSING; where that leaves fewer connections leased and base than min_idle, the extra parked
