@@ -16,7 +16,7 @@
  * Callbacks run only inside connpool_reactor_dispatch and connpool_reactor_close. They may acquire (the request begins
  * in the next dispatch), cancel any other request, release, and make any other call of connpool.h; but
  *   - connpool_reactor_dispatch and connpool_reactor_close, of any reactor, answer CONNPOOL_INVALID in them,
- *   - connpool_close answers CONNPOOL_INVALID in them unless its limit is 0,
+ *   - connpool_close and connpool_wait_ready answer CONNPOOL_INVALID in them unless their limit is 0,
  *   - other calls that may wait (connpool_acquire …) do wait, and hold up all that the reactor does.
  * The pool's configure hook and observers run inside a dispatch as well, or inside connpool_request_cancel, and are
  * held to the same.
@@ -76,7 +76,8 @@ CONNPOOL_API connpool_status connpool_reactor_close(connpool_reactor *reactor);
 /*
  * Told once of a request's end, in the reactor's thread, without locks. CONNPOOL_OK: *lease is the application's from
  * here on, a plain value to be copied; error is NULL. Else what connpool_endpoint_acquire would answer, and *error;
- * *lease holds nothing. Both pointers live for the call. The connection's handle is in non-blocking mode.
+ * *lease holds nothing. Both pointers live for the call. The connection's handle is in non-blocking mode; what the
+ * application's loop watches of it, it stops watching before it releases it.
  */
 typedef void connpool_acquired_fn(void *argument, connpool_status status, const connpool_lease *lease,
                                   const connpool_error *error);
