@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* dial: what is refused at once, what a connected socket is like, the race of addresses, Unix sockets, and that nothing
- * stays behind wherever it is stopped. */
-#include "services_fixture.h"
+/* dial: what is refused at once, what a connected socket is like, the race of addresses, and that nothing stays behind
+ * wherever it is stopped. (Unix sockets: dial_unix_test.c.) */
+#include "dial_fixture.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -11,76 +11,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "dial.h"
 #include "dial_race.h"
-#include "fork.h"
 #include "server_folder.h"
 #include "server_listener.h"
-
-#define OPTIONS(...) (&(struct connpool_dial_options){.size = sizeof(struct connpool_dial_options), __VA_ARGS__})
-
-static struct fixture fixture;
-
-static int set_up(void **state)
-{
-    (void)state;
-    assert_true(cp_fork_prepare());
-    assert_non_null(cp_driver_waker());
-    fixture_init(&fixture, 4, 1);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fixture_fini(&fixture);
-    return 0;
-}
-
-static int32_t step(void *dial, struct connpool_wait *wait, struct connpool_fault *fault)
-{
-    return cp_dial_step(dial, wait, fault);
-}
-
-static struct connpool_dial *start(const struct connpool_dial_options *options)
-{
-    struct connpool_fault fault;
-    struct connpool_dial *dial;
-
-    cp_fault_init(&fault);
-    dial = cp_dial_start(&fixture.host.table, options, &fault);
-    assert_string_equal(fault.text, "");
-    assert_non_null(dial);
-    return dial;
-}
-
-/* Dial to the end: the descriptor. */
-static int connect_to(const struct connpool_dial_options *options)
-{
-    struct connpool_dial *dial = start(options);
-    struct fixture_drive drive;
-    int fd;
-
-    assert_int_equal(fixture_run(&drive, step, dial), CONNPOOL_STEP_DONE);
-    fd = cp_dial_take(dial);
-    assert_true(fd >= 0);
-    assert_int_equal(cp_dial_take(dial), -1);
-    cp_dial_stop(dial);
-    return fd;
-}
-
-/* Dial to the end, which is a failure: the fault. */
-static struct connpool_fault fail_to_connect(const struct connpool_dial_options *options)
-{
-    struct connpool_dial *dial = start(options);
-    struct fixture_drive drive;
-
-    assert_true(fixture_run(&drive, step, dial) < 0);
-    assert_int_equal(drive.result, -drive.fault.error_class);
-    assert_int_equal(cp_dial_take(dial), -1);
-    cp_dial_stop(dial);
-    return drive.fault;
-}
 
 static int option_of(int fd, int level, int option)
 {
@@ -299,25 +232,10 @@ static void tells_the_most_telling_error(void **state)
     assert_int_equal(fault.error_class, CONNPOOL_ERROR_REFUSED);
 }
 
-/* A full queue answers no SYN. */
-struct black_hole {
-    struct server_listener listener;
-    int fillers[8];
-    size_t count;
-};
-
 static void black_hole_open(struct black_hole *hole, const char *address, uint16_t port)
 {
     server_listener_open(&hole->listener, address, port, 0);
     hole->count = server_listener_fill(&hole->listener, hole->fillers, 8);
-}
-
-static void black_hole_close(struct black_hole *hole)
-{
-    while (hole->count > 0) {
-        (void)close(hole->fillers[--hole->count]);
-    }
-    server_listener_close(&hole->listener);
 }
 
 /* Start, and step until the name is resolved: what the first step of the race answers. */
@@ -490,136 +408,6 @@ static void self_connect_is_refused_a24(void **state)
     server_listener_close(&listener);
 }
 
-/* ---- Unix sockets */
-
-static void connects_to_unix_paths_and_names(void **state)
-{
-    struct server_folder folder;
-    struct server_listener listener;
-    char path[SERVER_PATH_SIZE];
-    int fd;
-
-    (void)state;
-    server_folder_init(&folder);
-    server_folder_path(&folder, "server", path);
-    server_listener_open_unix(&listener, path, 4);
-    fd = connect_to(OPTIONS(.path = path));
-    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
-    (void)close(fd);
-    server_listener_close(&listener);
-    (void)snprintf(path, sizeof(path), "@connpool-dial-test-%d", (int)getpid());
-    server_listener_open_unix(&listener, path, 4);
-    (void)close(connect_to(OPTIONS(.path = path)));
-    server_listener_close(&listener);
-    server_folder_fini(&folder);
-}
-
-/* 107 bytes are legal for both, one more is not. */
-static void unix_length_is_checked_d16(void **state)
-{
-    char path[128];
-    struct server_listener listener;
-    struct connpool_fault fault;
-
-    (void)state;
-    memset(path, 'x', sizeof(path));
-    (void)snprintf(path, sizeof(path), "@%d", (int)getpid());
-    path[strlen(path)] = 'x';
-    path[107] = '\0';
-    server_listener_open_unix(&listener, path, 1); /* '@' and 106 bytes: what the kit can */
-    (void)close(connect_to(OPTIONS(.path = path)));
-    server_listener_close(&listener);
-    path[0] = '/';
-    path[107] = '\0';
-    assert_int_equal(fail_to_connect(OPTIONS(.path = path)).os_error, ENOENT);
-    path[107] = 'x';
-    path[108] = '\0';
-    cp_fault_init(&fault);
-    assert_null(cp_dial_start(&fixture.host.table, OPTIONS(.path = path), &fault));
-    assert_non_null(strstr(fault.text, "has 108 bytes, a Unix socket's has at most 107"));
-    assert_int_equal(fault.error_class, CONNPOOL_ERROR_CONFIGURATION);
-    path[0] = '@';
-    assert_int_equal(fail_to_connect(OPTIONS(.path = path)).os_error, ECONNREFUSED);
-    path[108] = 'x';
-    path[109] = '\0';
-    cp_fault_init(&fault);
-    assert_null(cp_dial_start(&fixture.host.table, OPTIONS(.path = path), &fault));
-    assert_non_null(strstr(fault.text, "has 108 bytes, a Unix socket's has at most 107 after the '@'"));
-}
-
-static void expect_unix_fault(const char *path, int32_t error_class, const char *text)
-{
-    struct connpool_fault fault = fail_to_connect(OPTIONS(.path = path));
-
-    assert_int_equal(fault.error_class, error_class);
-    assert_non_null(strstr(fault.text, path));
-    assert_non_null(strstr(fault.text, text));
-}
-
-static void unix_errors_have_hints_d16(void **state)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    struct server_folder folder;
-    struct server_listener listener;
-    char path[SERVER_PATH_SIZE];
-    int datagram;
-
-    (void)state;
-    server_folder_init(&folder);
-    server_folder_path(&folder, "none", path);
-    expect_unix_fault(path, CONNPOOL_ERROR_REFUSED, "there is no such file; is the server running?");
-    server_folder_path(&folder, "stale", path);
-    server_listener_open_unix(&listener, path, 4);
-    server_listener_close(&listener);
-    expect_unix_fault(path, CONNPOOL_ERROR_REFUSED, "nobody listens there; a server that ended left it behind");
-    server_folder_write(&folder, "file", "x");
-    server_folder_path(&folder, "file", path);
-    expect_unix_fault(path, CONNPOOL_ERROR_CONFIGURATION, "it is not a socket");
-    server_folder_path(&folder, "file/below", path);
-    expect_unix_fault(path, CONNPOOL_ERROR_CONFIGURATION, "a part of the path is no folder");
-    server_folder_path(&folder, "datagram", path);
-    datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    memcpy(address.sun_path, path, sizeof(path));
-    assert_int_equal(bind(datagram, (struct sockaddr *)&address, sizeof(address)), 0);
-    expect_unix_fault(path, CONNPOOL_ERROR_CONFIGURATION,
-                      "it is a datagram or packet socket, expected a stream socket");
-    (void)close(datagram);
-    server_folder_fini(&folder);
-}
-
-/* A4: nothing to poll for; tried again by time, sooner at first. */
-static void full_unix_backlog_is_tried_again_a4(void **state)
-{
-    static const int64_t delays[] = {1, 2, 4, 8, 16, 32, 50, 50};
-    struct connpool_wait wait;
-    struct connpool_dial *dial;
-    struct black_hole hole;
-    char path[SERVER_PATH_SIZE];
-    int64_t now = 5;
-    unsigned before;
-
-    (void)state;
-    (void)snprintf(path, sizeof(path), "@connpool-dial-test-%d", (int)getpid());
-    server_listener_open_unix(&hole.listener, path, 0);
-    hole.count = server_listener_fill(&hole.listener, hole.fillers, 8);
-    before = fixture_descriptors();
-    dial = start(OPTIONS(.path = path));
-    for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-        assert_int_equal(fixture_step(step, dial, now, &wait, NULL), CONNPOOL_STEP_AGAIN);
-        assert_int_equal(wait.fd, -1);
-        assert_int_equal(wait.at, now + delays[i] * CP_MILLISECOND);
-        assert_int_equal(fixture_step(step, dial, wait.at - 1, &wait, NULL), CONNPOOL_STEP_AGAIN);
-        assert_int_equal(wait.at, now + delays[i] * CP_MILLISECOND);
-        now = wait.at;
-    }
-    (void)close(server_listener_accept(&hole.listener));
-    assert_int_equal(fixture_step(step, dial, now, &wait, NULL), CONNPOOL_STEP_DONE);
-    cp_dial_stop(dial);
-    assert_int_equal(fixture_descriptors(), before);
-    black_hole_close(&hole);
-}
-
 /* ---- Stopping, and the child */
 
 static void stop_after_each_step_leaves_nothing(void **state)
@@ -709,10 +497,6 @@ int main(void)
         cmocka_unit_test(families_take_turns),
         cmocka_unit_test(a_bound_address_leaves_out_the_other_family),
         cmocka_unit_test(self_connect_is_refused_a24),
-        cmocka_unit_test(connects_to_unix_paths_and_names),
-        cmocka_unit_test(unix_length_is_checked_d16),
-        cmocka_unit_test(unix_errors_have_hints_d16),
-        cmocka_unit_test(full_unix_backlog_is_tried_again_a4),
         cmocka_unit_test(stop_after_each_step_leaves_nothing),
         cmocka_unit_test(a_child_has_no_socket_that_was_not_taken),
     };
