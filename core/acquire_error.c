@@ -107,7 +107,7 @@ connpool_status cp_acquire_error_not_ready(struct connpool_endpoint *endpoint, i
 
 void cp_acquire_error_refused(struct cp_acquire *acquire, const struct connpool_endpoint *endpoint)
 {
-    (void)cp_error_set_fault(&acquire->error, CONNPOOL_FAILED, &endpoint->last_fault,
+    (void)cp_error_set_fault(&acquire->error, CONNPOOL_FAILED, &endpoint->recovery.refusal,
                              "pool '%s', endpoint '%s', open for an acquire that came before", acquire->pool->name,
                              endpoint->name);
 }

@@ -148,7 +148,7 @@ static bool is_asleep(const struct cp_acquire *acquire, int64_t now)
     const struct cp_waiter *waiter = &acquire->waiter;
 
     return waiter->state == CP_WAITER_WAITING && (waiter->is_opener || waiter->lane->watch == waiter) &&
-           !waiter->is_timed && acquire->deadline > now;
+           waiter->looks_at == 0 && acquire->deadline > now;
 }
 
 static enum finding watch(struct cp_acquire *acquire, int64_t *at, struct cp_connection_list *doomed,
@@ -172,8 +172,8 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
             cp_line_leave(acquire->pool, waiter, wakes);
             enter_line(acquire);
         }
-        waiter->is_timed = *at != 0;
-        if (waiter->is_timed) {
+        waiter->looks_at = *at;
+        if (*at != 0) {
             cp_lane_expect(acquire->pool, waiter, *at, wakes);
         }
         waiter->state = CP_WAITER_WAITING;

@@ -211,7 +211,7 @@ static bool has_idle(struct connpool_endpoint *endpoint)
  */
 static bool must_look(const struct connpool_endpoint *endpoint, const struct cp_waiter *first)
 {
-    int64_t now;
+    int64_t now, until;
 
     if (endpoint->size >= endpoint->policy.max_size || !is_troubled(endpoint)) {
         return false;
@@ -220,7 +220,8 @@ static bool must_look(const struct connpool_endpoint *endpoint, const struct cp_
     if (cp_recovery_is_held(endpoint, now) || cp_line_is_refused(endpoint, first)) {
         return true;
     }
-    return !first->is_timed && cp_recovery_stopped_until(endpoint) > now;
+    until = cp_recovery_stopped_until(endpoint);
+    return until > now && (first->looks_at == 0 || first->looks_at > until);
 }
 
 bool cp_line_is_refused(const struct connpool_endpoint *endpoint, const struct cp_waiter *waiter)
@@ -273,7 +274,7 @@ static void grant(struct cp_waiter *waiter, struct connpool_endpoint *endpoint, 
     if (is_asleep) {
         cp_wakes_add(wakes, waiter);
     }
-    if (!is_asleep || waiter->is_timed) {
+    if (!is_asleep || waiter->looks_at != 0) {
         match_all(waiter, wakes);
     }
 }
@@ -364,7 +365,7 @@ void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
         refresh(endpoint);
     }
     cp_lane_enter(pool, waiter);
-    waiter->is_timed = false;
+    waiter->looks_at = 0;
     waiter->state = CP_WAITER_WAITING;
 }
 
@@ -439,7 +440,7 @@ static void empty_lane(struct connpool_pool *pool, struct cp_lane *lane, struct 
     struct cp_waiter *waiter;
 
     while ((waiter = TAILQ_FIRST(&lane->waiters)) != NULL) {
-        bool was_woken = waiter->state == CP_WAITER_WOKEN || waiter->is_timed;
+        bool was_woken = waiter->state == CP_WAITER_WOKEN || waiter->looks_at != 0;
 
         remove_places(pool, waiter, wakes);
         waiter->state = CP_WAITER_OUT;

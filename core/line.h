@@ -61,7 +61,8 @@ struct cp_waiter {
     uint64_t sequence; /* order of arrival; 0: never stood in line */
     int64_t since;     /* precise */
     bool is_opener;    /* it wants no slot; changes only while out of line */
-    bool is_timed;     /* it will look by itself when an endpoint that takes no more connections may be asked again */
+    int64_t looks_at;  /* it will look by itself then, when an endpoint where none may be opened may be asked again; 0:
+                          not */
     struct cp_waker *waker; /* borrowed from the driver; a reference is taken for each wake */
     struct cp_place *places;
     size_t count;

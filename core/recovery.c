@@ -21,7 +21,7 @@ static bool is_kept(const struct connpool_endpoint *endpoint)
     return endpoint->policy.prewarm || endpoint->policy.retry;
 }
 
-void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class, int64_t now)
+void cp_recovery_failed(struct connpool_endpoint *endpoint, const struct connpool_fault *fault, int64_t now)
 {
     struct cp_recovery *recovery = &endpoint->recovery;
     double random;
@@ -31,10 +31,11 @@ void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class,
     }
     recovery->limit = 1;
     random = cp_pool_random(endpoint->pool);
-    if (!cp_recovery_may_pass(error_class)) {
+    if (!cp_recovery_may_pass(fault->error_class)) {
         recovery->refused_until =
             cp_time_add(now, CP_BACKOFF_LONGEST + (int64_t)((double)CP_BACKOFF_LONGEST * SPREAD * random));
         recovery->refused = endpoint->pool->next_sequence;
+        recovery->refusal = *fault;
     } else if (recovery->until <= now) {
         recovery->failures += recovery->failures != UINT32_MAX;
         recovery->until = cp_time_add(now, cp_backoff_pause(recovery->failures, random));

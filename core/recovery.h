@@ -10,6 +10,7 @@
 #ifndef CP_RECOVERY_H
 #define CP_RECOVERY_H
 
+#include <connpool/manager.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,14 +24,15 @@ struct cp_recovery {
     int64_t refused_until; /* nor by the top-up: what failed does not pass by itself */
     int64_t succeeded_at;  /* the last open that succeeded while there was a limit */
     uint64_t refused;      /* acquires that came into line up to this number do not try what was refused meanwhile */
+    struct connpool_fault refusal; /* why */
 };
 
 /* Whether a fault of this class may pass by itself; the others are never retried within an acquire (plugin-abi.md,
  * Errors). */
 bool cp_recovery_may_pass(int32_t error_class);
 
-/* An open failed, of a fault of this class. */
-void cp_recovery_failed(struct connpool_endpoint *endpoint, int32_t error_class, int64_t now);
+/* An open failed. */
+void cp_recovery_failed(struct connpool_endpoint *endpoint, const struct connpool_fault *fault, int64_t now);
 /* An open succeeded. True: more may be started than before. */
 bool cp_recovery_succeeded(struct connpool_endpoint *endpoint, int64_t now);
 

@@ -136,6 +136,9 @@ static void limits_of(const struct cp_policy *policy, struct connpool_limits *li
         .check_after = seconds(policy->check_after),
         .holddown = seconds(policy->holddown),
         .leak_after = seconds(policy->leak_after),
+        .retry = policy->retry,
+        .watch = policy->watch && policy->background_collector,
+        .prewarm = policy->prewarm,
     };
 
     cp_copy_out(limits, limits->size, &full, sizeof(full));

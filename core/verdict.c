@@ -72,7 +72,7 @@ bool cp_verdict_open_failed(struct connpool_connection *connection)
 
     cp_lock_take(&pool->lock);
     endpoint->last_fault = connection->fault;
-    cp_recovery_failed(endpoint, connection->fault.error_class, now);
+    cp_recovery_failed(endpoint, &connection->fault, now);
     cp_lock_take(&endpoint->lock);
     cp_endpoint_doom(connection, CONNPOOL_REASON_OPEN, false);
     cp_lock_give(&endpoint->lock);

@@ -185,6 +185,8 @@ struct connpool_limits {
         max_waiters; /* of the last two 0: none */
     double idle_timeout, max_lifetime, lifetime_jitter, acquire_timeout, connect_timeout, check_timeout, reset_timeout,
         dispose_timeout, check_after, holddown, leak_after;
+    uint32_t retry, watch, prewarm; /* 0 or 1 */
+    uint32_t reserved;
 };
 CONNPOOL_API void connpool_pool_limits(const connpool_pool *pool, struct connpool_limits *limits);
 CONNPOOL_API void connpool_endpoint_limits(const connpool_endpoint *endpoint, struct connpool_limits *limits);

@@ -21,22 +21,34 @@ static void step(struct stepped_acquire *stepped)
     stepped->is_done =
         stepped->acquire.operation.step(&stepped->acquire.operation, &stepped->wait) == CONNPOOL_STEP_DONE;
     if (stepped->is_done) {
-        connpool_endpoint_put(stepped->endpoint);
+        for (size_t i = 0; i < stepped->count; i++) {
+            connpool_endpoint_put(stepped->endpoints[i]);
+        }
     }
+}
+
+void stepped_acquire_start_any(struct stepped_acquire *stepped, struct pool_fixture *fixture,
+                               const char *const *endpoints, size_t count, int timeout_ms)
+{
+    int64_t timeout = timeout_ms == CONNPOOL_WAIT_FOREVER ? CP_NEVER : MILLISECONDS(timeout_ms);
+
+    assert_true(count <= STEPPED_ACQUIRE_ENDPOINTS);
+    memset(stepped, 0, sizeof(*stepped));
+    stepped->fixture = fixture;
+    stepped->count = count;
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(connpool_endpoint_get(fixture->pool, endpoints[i], &stepped->endpoints[i], NULL), CONNPOOL_OK);
+    }
+    cp_acquire_init(&stepped->acquire, stepped->endpoints, count, stepped->places, timeout);
+    cp_waker_init(&stepped->waker, wake, dispose);
+    stepped->acquire.operation.waker = &stepped->waker;
+    step(stepped);
 }
 
 void stepped_acquire_start(struct stepped_acquire *stepped, struct pool_fixture *fixture, const char *endpoint,
                            int timeout_ms)
 {
-    int64_t timeout = timeout_ms == CONNPOOL_WAIT_FOREVER ? CP_NEVER : MILLISECONDS(timeout_ms);
-
-    memset(stepped, 0, sizeof(*stepped));
-    stepped->fixture = fixture;
-    assert_int_equal(connpool_endpoint_get(fixture->pool, endpoint, &stepped->endpoint, NULL), CONNPOOL_OK);
-    cp_acquire_init(&stepped->acquire, &stepped->endpoint, 1, &stepped->place, timeout);
-    cp_waker_init(&stepped->waker, wake, dispose);
-    stepped->acquire.operation.waker = &stepped->waker;
-    step(stepped);
+    stepped_acquire_start_any(stepped, fixture, &endpoint, 1, timeout_ms);
 }
 
 static bool is_due(const struct stepped_acquire *stepped)

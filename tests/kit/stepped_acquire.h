@@ -10,11 +10,14 @@
 #include "acquire.h"
 #include "pool_fixture.h"
 
+#define STEPPED_ACQUIRE_ENDPOINTS 4
+
 struct stepped_acquire {
     struct cp_acquire acquire;
-    struct cp_place place;
+    struct cp_place places[STEPPED_ACQUIRE_ENDPOINTS];
     struct pool_fixture *fixture;
-    struct connpool_endpoint *endpoint; /* a handle until it is done */
+    struct connpool_endpoint *endpoints[STEPPED_ACQUIRE_ENDPOINTS]; /* handles until it is done */
+    size_t count;
     struct cp_waker waker;
     struct connpool_wait wait; /* what the last step answered */
     unsigned wakes;            /* not answered by a step yet */
@@ -24,6 +27,9 @@ struct stepped_acquire {
 /* Begin to acquire, and make the first step. */
 void stepped_acquire_start(struct stepped_acquire *stepped, struct pool_fixture *fixture, const char *endpoint,
                            int timeout_ms);
+/* The same from any of so many endpoints. */
+void stepped_acquire_start_any(struct stepped_acquire *stepped, struct pool_fixture *fixture,
+                               const char *const *endpoints, size_t count, int timeout_ms);
 /* Step those of count acquires that were woken or whose time has come, until there is none. The clock stands still. */
 void stepped_acquire_run(struct stepped_acquire *stepped, size_t count);
 /* Move the clock, then run. */

@@ -434,6 +434,29 @@ static void test_of_several_endpoints_each_is_tried_at_once_then_again(void **st
     pool_fixture_close(&fixture);
 }
 
+/* It waits for a, which is down for long; when it becomes the first at b it looks for b's time, which is sooner. C9 */
+static void test_who_waits_at_two_looks_at_the_sooner_time_C9(void **state)
+{
+    static const char *const both[] = {"a", "b"};
+    struct stepped_acquire clients[2];
+    struct pool_fixture fixture = {0};
+
+    (void)state;
+    pool_fixture_open(&fixture, "'retry': true, 'holddown': 10, 'endpoints': {'a': {'name': 'a'}, "
+                                "'b': {'name': 'b', 'pool': {'holddown': 1}}}");
+    test_manager_set(TEST_OPEN, refused());
+    stepped_acquire_start(&clients[0], &fixture, "b", 500);
+    stepped_acquire_start_any(&clients[1], &fixture, both, 2, CONNPOOL_WAIT_FOREVER);
+    test_manager_set(TEST_OPEN, test_ok());
+    stepped_acquire_run_after(clients, 2, MILLISECONDS(500));
+    stepped_acquire_assert(&clients[0], CONNPOOL_TIMED_OUT);
+    stepped_acquire_run_after(clients, 2, MILLISECONDS(500));
+    stepped_acquire_assert(&clients[1], CONNPOOL_OK);
+    assert_string_equal(lease_connection(&clients[1].acquire.lease)->endpoint, "b");
+    pool_give(&clients[1].acquire.lease);
+    pool_fixture_close(&fixture);
+}
+
 /* ---- Ends ---- */
 
 static void test_close_ends_it_at_once(void **state)
@@ -516,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_who_is_behind_a_hand_over_keeps_the_time),
         cmocka_unit_test(test_another_endpoint_is_served_meanwhile),
         cmocka_unit_test(test_of_several_endpoints_each_is_tried_at_once_then_again),
+        cmocka_unit_test(test_who_waits_at_two_looks_at_the_sooner_time_C9),
         cmocka_unit_test(test_close_ends_it_at_once),
         cmocka_unit_test(test_without_memory_it_fails_at_once),
         cmocka_unit_test(test_an_endpoint_that_is_down_costs_nothing_afterwards),

@@ -41,6 +41,7 @@ static void set_up(void)
 
 static void test_min_idle_is_open_ahead_of_use_S4(void **state)
 {
+    struct connpool_limits limits = {.size = sizeof(limits)};
     struct pool_fixture fixture = {0};
     struct connpool_statistics numbers;
 
@@ -53,6 +54,10 @@ static void test_min_idle_is_open_ahead_of_use_S4(void **state)
     assert_int_equal(numbers.idle_base, 3);
     assert_int_equal(numbers.idle_extra, 0);
     assert_int_equal(test_manager_calls(TEST_OPEN), 3);
+    connpool_pool_limits(fixture.pool, &limits);
+    assert_int_equal(limits.prewarm, 1);
+    assert_int_equal(limits.watch, 1);
+    assert_int_equal(limits.retry, 0);
     pool_fixture_close(&fixture);
 }
 
