@@ -3,7 +3,8 @@
  * line: the line of waiters of a pool, its two limits, eviction, hand-over, timeout and close, as Spin sees them.
  *
  * One process is one application thread that acquires and gives back a few times at one endpoint; one more closes the
- * pool. README.md has the map from here to the functions of core/, and how the settings are given.
+ * pool; where threads stand in line while they open, one for each endpoint drives on the opens that they leave. README.md
+ * has the map from here to the functions of core/, and how the settings are given.
  *
  * What is one atomic step here is one of these in the code:
  *   - a stretch under the pool lock that touches nothing that is read under an endpoint lock alone;
@@ -45,6 +46,10 @@
 #define BUG_PASSED_SLOT_WAKES_NOBODY 17    /* cp_line_pass_slot without a match */
 #define BUG_WOKEN_TAKES_WITHOUT_LOCK 18    /* a woken waiter takes an idle connection before it takes the pool lock */
 #define BUG_CLOSED_STAYS_IN_LINE 19        /* who looks while close empties the line ends, still in it */
+#define BUG_OPENER_WANTS_A_SLOT 20         /* first_hungry: an opener is granted, or woken for, a slot */
+#define BUG_OPENER_STANDS_WITHOUT_A_LOOK 21 /* it opens, stands in line, and does not look as it enters */
+#define BUG_OPENED_KEEPS_ITS_GRANT 22      /* what was granted to an opener before its open was done is in no hand */
+#define BUG_OPENED_KEEPS_ITS_WAKE 23       /* cp_line_leave without a match, by an opener whose open has ended */
 
 c_decl {
 \#include <stdlib.h>
@@ -69,6 +74,9 @@ hidden byte grants;         /* a waiter may have waited over 1 ms */
 hidden byte opens_fail;
 hidden byte holds; /* a lease may be held until nothing else moves */
 hidden byte discards; /* a connection may be given back broken */
+hidden byte openers;  /* who opens stands in line meanwhile */
+
+#define CARRIER 99 /* as rounds: the process that drives on what was left */
 
 /* Under the pool lock. */
 bool pool_locked;
@@ -78,6 +86,7 @@ byte line[CLIENTS]; /* in order of arrival */
 byte waiters;       /* how many: also read without the pool lock */
 byte state[CLIENTS];
 byte victim[CLIENTS]; /* with SLOT: the endpoint of the victim, or NOBODY */
+bool opens[CLIENTS];  /* in line as an opener: it has a slot */
 bool closing;
 
 /* Written under both locks, read under either. */
@@ -101,7 +110,10 @@ bool signal[CLIENTS]; /* its waker was fired */
 /* What is true, whatever the pool believes. */
 byte alive[ENDPOINTS]; /* connections that are opening or open */
 bool swept;            /* close has closed what was idle */
-bool thaw;             /* nothing else moved: the leases held come back now */
+bool thaw;             /* nothing else moved: the leases held come back now, the opens that hang end */
+byte left[ENDPOINTS];  /* opens that were left, and connections that are given back, in the loop */
+byte dead[ENDPOINTS];  /* opens that failed, to be ended in the loop */
+byte running;          /* clients that are not through */
 
 /* Scratch of one d_step. */
 hidden byte i, e, who;
@@ -112,6 +124,8 @@ hidden byte i, e, who;
 #define STEP true
 #define HAND_OUT assert(!swept)
 #define PUT_DOWN(client) wakes = wakes | (1 << client)
+#define IS_NOT_HUNGRY(client) \
+    ((opens[client] && bug != BUG_OPENER_WANTS_A_SLOT) || size[at[client]] >= max_size[at[client]])
 
 /* cp_line_enter. The pool lock is held. */
 inline enter()
@@ -171,7 +185,7 @@ inline match(endpoint)
         /* first_hungry */
         i = 0;
         do
-        :: i < waiters && size[at[line[i]]] >= max_size[at[line[i]]] -> i++
+        :: i < waiters && IS_NOT_HUNGRY(line[i]) -> i++
         :: else -> break
         od;
         e = 0;
@@ -218,7 +232,7 @@ inline find_hungry()
     d_step {
         i = 0;
         do
-        :: i < waiters && size[at[line[i]]] >= max_size[at[line[i]]] -> i++
+        :: i < waiters && IS_NOT_HUNGRY(line[i]) -> i++
         :: else -> break
         od;
         found = (i < waiters -> line[i] : NOBODY);
@@ -234,7 +248,7 @@ inline find_heir()
         i = 0;
         do
         :: i < waiters && at[line[i]] != mine &&
-               (total < total_max_size || size[at[line[i]]] >= max_size[at[line[i]]]) -> i++
+               (total < total_max_size || IS_NOT_HUNGRY(line[i])) -> i++
         :: else -> break
         od;
         found = (i < waiters -> line[i] : NOBODY);
@@ -281,6 +295,8 @@ proctype client(byte me; byte mine; byte rounds; bool may_time_out)
     bool late = false;     /* the deadline has come */
     bool leaves = false;   /* cancelled: it takes nothing any more */
     bool unlisted = false; /* what was parked is not in the index */
+    bool hangs = false;    /* its open does not end before nothing else moves */
+    bool failed = false;   /* its open has */
 
 again:
     atomic {
@@ -288,7 +304,8 @@ again:
         leaves = false;
         found = NOBODY;
         if
-        :: rounds == 0 -> goto done
+        :: rounds == 0 -> running--; goto done
+        :: rounds == CARRIER -> goto carrier
         :: else -> rounds--
         fi
     }
@@ -547,6 +564,10 @@ open:
         }
     }
     if
+    :: openers -> goto opening
+    :: else
+    fi;
+    if
     :: opens_fail -> goto scrap
     :: true
     fi;
@@ -667,6 +688,136 @@ gone:
     FIRE;
     goto again;
 
+    /* ---- An opener: core/acquire_ready.c (cp_acquire_open), cp_acquire_seek ---- */
+
+opening:
+    atomic {
+        if
+        :: holds -> hangs = true
+        :: true
+        fi;
+        LOCK_POOL;
+        if
+        :: closing -> hangs = false; UNLOCK_POOL; goto scrap
+        :: else -> opens[me] = true; enter()
+        fi;
+        if
+        :: bug == BUG_OPENER_STANDS_WITHOUT_A_LOOK -> UNLOCK_POOL; goto asleep_opening
+        :: else
+        fi
+    }
+
+    /* look_in_line: for an idle connection only */
+look_opening:
+    STEP;
+    atomic {
+        behind[mine] = false;
+        if
+        :: idle[mine] > 0 -> idle[mine]--; HAND_OUT; goto take_opening
+        :: else -> state[me] = WAITING; UNLOCK_POOL
+        fi
+    }
+
+asleep_opening:
+    STEP;
+    atomic {
+        if
+        :: signal[me] -> signal[me] = false
+        :: !hangs || thaw -> goto opened
+        :: (!hangs || thaw) && opens_fail -> failed = true; goto opened
+        :: may_time_out -> leaves = true; goto opened
+        fi
+    }
+    atomic {
+        LOCK_POOL;
+        if
+        :: state[me] == GRANTED ->
+            state[me] = AWAY;
+            opens[me] = false;
+            hangs = false;
+            left[mine]++;
+            UNLOCK_POOL;
+            goto hand_out
+        :: state[me] == CLOSED ->
+            state[me] = AWAY;
+            opens[me] = false;
+            hangs = false;
+            UNLOCK_POOL;
+            goto scrap
+        :: (state[me] == WAITING || state[me] == WOKEN) && closing ->
+            leave(0);
+            opens[me] = false;
+            hangs = false;
+            UNLOCK_POOL;
+            goto scrap
+        :: state[me] == WOKEN && !closing -> goto look_opening
+        :: state[me] == WAITING && !closing -> UNLOCK_POOL; goto asleep_opening
+        fi
+    }
+
+    /* cp_acquire_leave_open: the open is another's now. */
+take_opening:
+    STEP;
+    atomic {
+        leave(BUG_TAKER_KEEPS_ITS_WAKE);
+        opens[me] = false;
+        hangs = false;
+        left[mine]++;
+        UNLOCK_POOL
+    }
+    FIRE;
+    goto leased;
+
+    /* Its open has ended, or it leaves: cp_acquire_leave_line. What was granted meanwhile serves it if the open failed,
+     * else it is put back; as an open that is left, this is the carrier's here. */
+opened:
+    STEP;
+    atomic {
+        LOCK_POOL;
+        hangs = false;
+        if
+        :: state[me] == GRANTED && leaves -> left[mine]++; goto let_go
+        :: state[me] == GRANTED && failed -> dead[mine]++; failed = false; goto let_go
+        :: state[me] == GRANTED && !leaves && !failed ->
+            if
+            :: bug == BUG_OPENED_KEEPS_ITS_GRANT
+            :: else -> left[mine]++
+            fi;
+            goto let_go
+        :: state[me] == CLOSED -> state[me] = AWAY; opens[me] = false; failed = false; UNLOCK_POOL; goto scrap
+        :: state[me] == WAITING || state[me] == WOKEN ->
+            leave(BUG_OPENED_KEEPS_ITS_WAKE);
+            opens[me] = false;
+            UNLOCK_POOL
+        fi
+    }
+    FIRE;
+    if
+    :: leaves && !closing -> atomic { left[mine]++; goto again }
+    :: leaves && closing -> goto scrap
+    :: failed -> failed = false; goto scrap
+    :: else -> goto hand_out
+    fi;
+
+let_go:
+    STEP;
+    atomic { state[me] = AWAY; opens[me] = false; UNLOCK_POOL }
+    if
+    :: leaves -> goto settle
+    :: else -> goto hand_out
+    fi;
+
+    /* core/carry.c: its connection feeds the pool, or its failure gives the slot back. */
+carrier:
+    atomic {
+        if
+        :: left[mine] > 0 -> left[mine]--; goto settle
+        :: left[mine] > 0 && opens_fail -> left[mine]--; goto scrap
+        :: dead[mine] > 0 -> dead[mine]--; goto scrap
+        :: running == 0 && left[mine] == 0 && dead[mine] == 0
+        fi
+    }
+
 done:
     skip
 }
@@ -741,6 +892,7 @@ init
             opens_fail = setting("OPENS_FAIL") != 0;
             holds = setting("HOLDS") != 0;
             discards = setting("DISCARDS") != 0;
+            openers = setting("OPENERS") != 0;
         };
         do
         :: n < CLIENTS -> line[n] = NOBODY; victim[n] = NOBODY; n++
@@ -779,6 +931,12 @@ init
             n++
         :: else -> break
         od;
+        running = clients;
+        n = 0;
+        do
+        :: openers && n < ENDPOINTS -> run client(NOBODY, n, CARRIER, false); n++
+        :: else -> break
+        od;
         if
         :: closes -> run closer()
         :: else
@@ -804,11 +962,11 @@ init
             do
             :: n < waiters ->
                 assert(idle[at[line[n]]] == 0);
-                assert(size[at[line[n]]] >= max_size[at[line[n]]] || total >= total_max_size);
+                assert(opens[line[n]] || size[at[line[n]]] >= max_size[at[line[n]]] || total >= total_max_size);
                 where = 0;
                 do
                 :: where < ENDPOINTS ->
-                    assert(size[at[line[n]]] >= max_size[at[line[n]]] || idle[where] == 0);
+                    assert(opens[line[n]] || size[at[line[n]]] >= max_size[at[line[n]]] || idle[where] == 0);
                     where++
                 :: else -> break
                 od;
