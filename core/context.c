@@ -272,10 +272,12 @@ connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_
 void connpool_clock_moved(connpool *context)
 {
     const struct cp_driven_loop *driven;
+    int cancel_state;
 
     if (context->fork_generation != cp_fork_generation) {
         return;
     }
+    cancel_state = cp_cancel_disable();
     cp_sleepers_kick(context->sleepers);
     cp_loop_kick(context->closing_loop);
     cp_lock_take(&context->lock);
@@ -284,6 +286,7 @@ void connpool_clock_moved(connpool *context)
     }
     cp_lock_give(&context->lock);
     cp_collector_kick_of(context);
+    cp_cancel_restore(cancel_state);
 }
 
 size_t connpool_maintain(connpool *context)

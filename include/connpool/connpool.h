@@ -157,10 +157,10 @@ CONNPOOL_API void connpool_text_free(char *text);
  * Close: refuse new acquires and wake all waiters with CONNPOOL_CLOSED at once, close what is idle, wait up to
  * timeout_ms for what is out. CONNPOOL_OK: all is gone. CONNPOOL_STILL_LEASED: *still_leased (may be NULL) connections
  * are out, leased or in the hands of a worker that is inside a plugin; each is destroyed as it comes back. In both
- * cases the context is no longer the caller's; memory lives until the last lease and endpoint handle return, and an
- * observer or log function may still be told of acquires that end and connections that come back. CONNPOOL_INVALID:
- * timeout_ms is neither 0 or more nor CONNPOOL_WAIT_FOREVER, or not 0 inside a callback of async.h; CONNPOOL_CLOSED: it
- * was closed before; CONNPOOL_FORKED. May wait. NULL is accepted.
+ * cases the context is no longer the caller's; memory lives until the last lease, endpoint handle and reactor return,
+ * and an observer or log function may still be told of acquires that end and connections that come back.
+ * CONNPOOL_INVALID: timeout_ms is neither 0 or more nor CONNPOOL_WAIT_FOREVER, or not 0 inside a callback of async.h;
+ * CONNPOOL_CLOSED: it was closed before; CONNPOOL_FORKED. May wait. NULL is accepted.
  */
 CONNPOOL_API connpool_status connpool_close(connpool *context, int timeout_ms, size_t *still_leased);
 
