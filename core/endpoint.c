@@ -161,17 +161,13 @@ static void end_look(struct connpool_connection *connection)
     }
 }
 
-bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint)
+/* The endpoint's lock is not needed: whoever had it to look for an idle connection sees that one was taken before, and
+ * it is put back under the pool's. */
+bool cp_endpoint_is_looked_at(const struct connpool_endpoint *endpoint)
 {
-    bool is_looked_at;
-
-    if (!endpoint->pool->policy.background_collector) {
-        return false; /* no watch: whoever comes to wait need not take the lock once more */
-    }
-    cp_lock_take(&endpoint->lock);
-    is_looked_at = endpoint->looked_at[CP_CLASS_BASE] + endpoint->looked_at[CP_CLASS_EXTRA] != 0;
-    cp_lock_give(&endpoint->lock);
-    return is_looked_at;
+    return atomic_load_explicit(&endpoint->looked_at[CP_CLASS_BASE], memory_order_relaxed) +
+               atomic_load_explicit(&endpoint->looked_at[CP_CLASS_EXTRA], memory_order_relaxed) !=
+           0;
 }
 
 /* Whether of two idle connections of a class a stands before b in its list: the base ones in the order in which they

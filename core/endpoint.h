@@ -89,10 +89,10 @@ struct connpool_endpoint {
     bool is_restless; /* it is to be swept (watch.h) */
 
     /* The watch's; guarded by lock. */
-    uint32_t untidy; /* sweeps for which the order of the lists tells nothing about what is watched */
-    uint32_t looked_at[CP_CLASS_COUNT]; /* connections that the watch has in hand, which are as good as idle */
-    uint64_t seen;                      /* parked up to this number when it was swept last */
-    uint64_t settled;                   /* parked up to this number: watched, unless untidy */
+    uint32_t untidy;  /* sweeps for which the order of the lists tells nothing about what is watched */
+    uint64_t seen;    /* parked up to this number when it was swept last */
+    uint64_t settled; /* parked up to this number: watched, unless untidy */
+    _Atomic uint32_t looked_at[CP_CLASS_COUNT]; /* connections that it has in hand, which are as good as idle */
 };
 
 /* What stands between a taken connection and its hand-out. */
@@ -134,9 +134,9 @@ int64_t cp_endpoint_put_back(struct connpool_connection *connection);
  * idle. The endpoint's lock is held. */
 void cp_endpoint_look_at(struct connpool_connection *connection);
 
-/* Whether the watch has a connection in hand: an acquirer waits for it rather than to open another. Takes the
- * endpoint's lock where the pool has a collector. */
-bool cp_endpoint_is_looked_at(struct connpool_endpoint *endpoint);
+/* Whether the watch has a connection in hand: an acquirer that found none idle waits for it rather than to open
+ * another. The pool's lock is held. */
+bool cp_endpoint_is_looked_at(const struct connpool_endpoint *endpoint);
 
 /* Move a connection to CLOSING; where that leaves fewer connections leased and base than min_idle, the extra parked
  * last becomes base. The endpoint's lock is held. */
