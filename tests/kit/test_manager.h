@@ -10,6 +10,7 @@
  *   test                all operations
  *   test-null           open and destroy only (and native)
  *   test-sockets        no idle operation, but descriptors: a socket pair for each connection
+ *   test-both-sockets   the same, but both ends are its descriptors
  *   test-blocking-open, -check, -prepare, -reset, -idle, -close   one operation marked as blocking
  * Options of all: name (text, in an endpoint), flavour (text), shared (text, read by pool_init). Run-time text is an
  * endpoint's name; "flavoured:NAME" is NAME of flavour "sweet", "broken:NAME" of flavour

@@ -403,6 +403,19 @@ static int32_t descriptors(void *connection, int32_t *list, int32_t capacity)
     return 1;
 }
 
+/* The peer's end first: what comes makes only the second of them readable. */
+static int32_t both_descriptors(void *connection, int32_t *list, int32_t capacity)
+{
+    struct test_state *state = connection;
+
+    if (descriptors(connection, list, capacity) == 0 || capacity < 2) {
+        return 0;
+    }
+    list[0] = state->sockets[1];
+    list[1] = state->sockets[0];
+    return 2;
+}
+
 /* ---- Pools and endpoints ---- */
 
 /* The host that lives for ever: late wakes go through it. */
@@ -518,6 +531,8 @@ static const struct connpool_manager test_table = {TABLE("test"), ALL_STEPS};
 static const struct connpool_manager null_table = {TABLE("test-null"), .open = open_step};
 static const struct connpool_manager sockets_table = {TABLE("test-sockets"), .open = open_with_sockets,
                                                       .close = close_step, .descriptors = descriptors};
+static const struct connpool_manager both_sockets_table = {TABLE("test-both-sockets"), .open = open_with_sockets,
+                                                           .close = close_step, .descriptors = both_descriptors};
 static const struct connpool_manager blocking_tables[] = {
     {TABLE("test-blocking-open"), ALL_STEPS, .blocking_operations = CONNPOOL_BLOCKING_OPEN},
     {TABLE("test-blocking-check"), ALL_STEPS, .blocking_operations = CONNPOOL_BLOCKING_CHECK},
@@ -527,8 +542,8 @@ static const struct connpool_manager blocking_tables[] = {
     {TABLE("test-blocking-close"), ALL_STEPS, .blocking_operations = CONNPOOL_BLOCKING_CLOSE},
 };
 static const struct connpool_manager *const tables[] = {
-    &test_table,         &null_table,         &sockets_table,      &blocking_tables[0], &blocking_tables[1],
-    &blocking_tables[2], &blocking_tables[3], &blocking_tables[4], &blocking_tables[5],
+    &test_table,         &null_table,         &sockets_table,      &both_sockets_table, &blocking_tables[0],
+    &blocking_tables[1], &blocking_tables[2], &blocking_tables[3], &blocking_tables[4], &blocking_tables[5],
 };
 
 const struct connpool_manager *const *test_manager_tables(uint32_t *count)

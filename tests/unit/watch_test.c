@@ -190,8 +190,11 @@ static void test_hundreds_are_watched_after_one_sweep(void **state)
 static void test_without_idle_the_descriptors_are_watched_A20(void **state)
 {
     (void)state;
-    for (int hangs_up = 0; hangs_up <= 1; hangs_up++) {
-        open_watched("'manager': 'test-sockets', 'min_idle': 2");
+    for (int i = 0; i < 4; i++) {
+        int hangs_up = i % 2;
+
+        open_watched(i < 2 ? "'manager': 'test-sockets', 'min_idle': 2"
+                           : "'manager': 'test-both-sockets', 'min_idle': 2");
         pool_park(&fixture, "x", 3);
         settle();
         assert_int_equal(test_manager_live(NULL), 3);
@@ -241,6 +244,23 @@ static void test_one_in_use_is_not_watched(void **state)
         pool_park(&fixture, "x", 1);
         pass(MILLISECONDS(15));
         assert_int_equal(test_manager_calls(TEST_IDLE), i + 1); /* the acquire's own */
+    }
+    pool_fixture_close(&fixture);
+}
+
+/* Though others at its endpoint are watched. */
+static void test_the_youngest_in_use_is_not_watched(void **state)
+{
+    (void)state;
+    open_watched("'min_idle': 0, 'idle_timeout': 1000");
+    pool_park(&fixture, "x", 3);
+    settle();
+    await_idle_calls(3);
+    pool_park(&fixture, "x", 1);
+    for (uint64_t i = 0; i < 20; i++) {
+        pass(MILLISECONDS(15));
+        pool_park(&fixture, "x", 1);
+        assert_int_equal(test_manager_calls(TEST_IDLE), 3 + i + 1); /* the acquire's own */
     }
     pool_fixture_close(&fixture);
 }
@@ -643,6 +663,7 @@ int main(void)
         cmocka_unit_test(test_one_that_wants_no_watching_is_asked_once),
         cmocka_unit_test(test_an_acquire_makes_no_more_calls),
         cmocka_unit_test(test_one_in_use_is_not_watched),
+        cmocka_unit_test(test_the_youngest_in_use_is_not_watched),
         cmocka_unit_test(test_where_it_is_off_nothing_is_watched),
         cmocka_unit_test(test_an_endpoint_may_have_it_off),
         cmocka_unit_test(test_a_blocking_idle_is_left_to_the_acquires),
