@@ -29,9 +29,11 @@ static bool has_begun(void *argument)
     return test_manager_calls(TEST_OPEN) >= *(const size_t *)argument;
 }
 
-static void await_opens(size_t count)
+/* And their first steps have ended, so that they can be woken. */
+static void await_opens(struct pool_fixture *fixture, size_t count)
 {
     await(has_begun, &count, "so many opens");
+    await_collector(fixture);
 }
 
 /* How long it takes, in steps, until there is one open more. */
@@ -57,7 +59,7 @@ static void test_pauses_grow_while_it_is_down_A1(void **state)
     test_manager_reset();
     test_manager_set(TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
     open_supplied(&fixture, "'min_idle': 4");
-    await_opens(4); /* nobody knew */
+    await_opens(&fixture, 4); /* nobody knew */
     await_collector(&fixture);
     assert_int_equal(test_manager_calls(TEST_OPEN), 4);
     for (int i = 0; i < 20; i++) {
@@ -83,7 +85,7 @@ static void test_what_somebody_must_mend_is_tried_at_the_longest_interval_A31(vo
         test_manager_reset();
         test_manager_set(TEST_OPEN, test_fails(classes[i]));
         open_supplied(&fixture, "'min_idle': 1");
-        await_opens(1);
+        await_opens(&fixture, 1);
         await_collector(&fixture);
         await_collector_after(&fixture, CP_BACKOFF_LONGEST - CP_SECOND);
         assert_int_equal(test_manager_calls(TEST_OPEN), 1);
@@ -103,22 +105,21 @@ static void test_what_comes_back_is_not_stormed_C9_C19(void **state)
     test_manager_reset();
     test_manager_set(TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
     open_supplied(&fixture, "'min_idle': 12, 'max_size': 20");
-    await_opens(4);
-    await_collector(&fixture);
+    await_opens(&fixture, 4);
     test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_WAKE));
     opens = test_manager_calls(TEST_OPEN);
     await_collector_after(&fixture, CP_BACKOFF_MOST);
     for (uint64_t at_once = 1; at_once <= 4; at_once *= 2) {
-        await_opens(opens + at_once);
+        await_opens(&fixture, opens + at_once);
         await_collector_after(&fixture, SECONDS(1));
         assert_int_equal(test_manager_calls(TEST_OPEN), opens + at_once);
         opens += at_once;
         (void)test_manager_wake();
         await_collector(&fixture);
     }
-    await_opens(opens + 4); /* no more at one time in any case */
+    await_opens(&fixture, opens + 4); /* no more at one time in any case */
     (void)test_manager_wake();
-    await_opens(opens + 5);
+    await_opens(&fixture, opens + 5);
     (void)test_manager_wake();
     await_collector(&fixture);
     assert_int_equal(pool_numbers(&fixture).idle_base, 12);
@@ -135,15 +136,14 @@ static void test_a_probe_that_hangs_stands_alone(void **state)
     test_manager_set_nth(1, TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
     test_manager_set_nth(2, TEST_OPEN, test_kind(TEST_NEVER));
     open_supplied(&fixture, "'min_idle': 1, 'connect_timeout': 30");
-    await_opens(1);
-    await_collector(&fixture);
+    await_opens(&fixture, 1);
     await_collector_after(&fixture, CP_BACKOFF_MOST);
-    await_opens(2);
+    await_opens(&fixture, 2);
     await_collector_after(&fixture, SECONDS(29));
     assert_int_equal(test_manager_calls(TEST_OPEN), 2);
     await_collector_after(&fixture, SECONDS(1));
     await_collector_after(&fixture, CP_BACKOFF_MOST);
-    await_opens(3);
+    await_opens(&fixture, 3);
     await_live(1);
     pool_fixture_close(&fixture);
 }
@@ -158,8 +158,7 @@ static void test_an_acquire_that_succeeds_ends_the_pause(void **state)
     test_manager_reset();
     test_manager_set_nth(1, TEST_OPEN, test_fails(CONNPOOL_ERROR_AUTHENTICATION));
     open_supplied(&fixture, "'min_idle': 1");
-    await_opens(1);
-    await_collector(&fixture);
+    await_opens(&fixture, 1);
     lease = pool_take(&fixture, "a");
     virtual_clock_advance(&fixture.clock, MILLISECONDS(100));
     await_live(2);
@@ -176,8 +175,7 @@ static void test_a_full_peer_is_left_alone(void **state)
     test_manager_reset();
     test_manager_set_nth(2, TEST_OPEN, test_fails(CONNPOOL_ERROR_RESOURCE_REMOTE));
     open_supplied(&fixture, "'min_idle': 2");
-    await_opens(2);
-    await_collector(&fixture);
+    await_opens(&fixture, 2);
     await_collector_after(&fixture, MILLISECONDS(900));
     assert_int_equal(test_manager_calls(TEST_OPEN), 2);
     await_collector_after(&fixture, MILLISECONDS(100));
@@ -193,8 +191,7 @@ static void test_holddown_holds_it_too(void **state)
     test_manager_reset();
     test_manager_set_nth(1, TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
     open_supplied(&fixture, "'min_idle': 1, 'holddown': 60");
-    await_opens(1);
-    await_collector(&fixture);
+    await_opens(&fixture, 1);
     await_collector_after(&fixture, SECONDS(59));
     assert_int_equal(test_manager_calls(TEST_OPEN), 1);
     await_collector_after(&fixture, SECONDS(1));

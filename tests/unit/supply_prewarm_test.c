@@ -139,9 +139,11 @@ static bool have_opened(void *argument)
     return test_manager_calls(TEST_OPEN) >= *(const size_t *)argument;
 }
 
-static void await_opens(size_t count)
+/* And their first steps have ended, so that they can be woken. */
+static void await_opens(struct pool_fixture *fixture, size_t count)
 {
     await(have_opened, &count, "so many opens");
+    await_collector(fixture);
 }
 
 /* A36 */
@@ -154,12 +156,12 @@ static void test_few_opens_at_one_time_at_an_endpoint(void **state)
     test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_WAKE));
     open_supplied(&fixture, "'min_idle': 10, " ONE);
     for (size_t opened = 4; opened <= 8; opened += 4) {
-        await_opens(opened);
+        await_opens(&fixture, opened);
         await_collector_after(&fixture, 10 * LOOK);
         assert_int_equal(test_manager_calls(TEST_OPEN), opened);
         (void)test_manager_wake();
     }
-    await_opens(10);
+    await_opens(&fixture, 10);
     (void)test_manager_wake();
     await_collector(&fixture);
     assert_int_equal(test_manager_live(NULL), 10);
@@ -175,11 +177,11 @@ static void test_few_opens_at_one_time_in_a_pool(void **state)
     test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_WAKE));
     open_supplied(&fixture, "'min_idle': 4, 'endpoints': {'a': {'name': 'a'}, 'b': {'name': 'b'}, 'c': {'name': 'c'}, "
                             "'d': {'name': 'd'}, 'e': {'name': 'e'}}");
-    await_opens(16);
+    await_opens(&fixture, 16);
     await_collector_after(&fixture, 10 * LOOK);
     assert_int_equal(test_manager_calls(TEST_OPEN), 16);
     (void)test_manager_wake();
-    await_opens(20);
+    await_opens(&fixture, 20);
     (void)test_manager_wake();
     await_collector(&fixture);
     assert_int_equal(pool_numbers(&fixture).idle_base, 20);
@@ -196,7 +198,7 @@ static void test_its_opens_feed_who_waits(void **state)
     set_up();
     test_manager_set_connection(1, TEST_OPEN, test_kind(TEST_SLOW_WAKE));
     open_supplied(&fixture, "'min_idle': 1, 'max_size': 1, " ONE);
-    await_opens(1);
+    await_opens(&fixture, 1);
     pool_client_start(&client, &fixture, "a", CONNPOOL_WAIT_FOREVER);
     await_waiters(&fixture, 1);
     (void)test_manager_wake();
@@ -237,7 +239,7 @@ static void test_what_was_drained_is_opened_anew(void **state)
     await(are_three_idle, &fixture, "the first three");
     connpool_pool_drain(fixture.pool);
     virtual_clock_advance(&fixture.clock, LOOK);
-    await_opens(6);
+    await_opens(&fixture, 6);
     await(are_three_idle, &fixture, "three new ones");
     await_live(3);
     pool_fixture_close(&fixture);
@@ -252,7 +254,7 @@ static void test_a_close_in_the_middle(void **state)
     set_up();
     test_manager_set(TEST_OPEN, test_kind(TEST_NEVER));
     open_supplied(&fixture, "'min_idle': 3, " ONE);
-    await_opens(3);
+    await_opens(&fixture, 3);
     assert_int_equal(connpool_close(fixture.context, CONNPOOL_WAIT_FOREVER, NULL), CONNPOOL_OK);
     fixture.clock.context = NULL;
     pool_fixture_assert_nothing_left(&fixture);
@@ -316,7 +318,7 @@ static void test_an_observer_may_be_set_meanwhile(void **state)
     atomic_store(&opened, 0);
     connpool_pool_drain(fixture.pool);
     virtual_clock_advance(&fixture.clock, LOOK);
-    await_opens(16);
+    await_opens(&fixture, 16);
     await_live(8);
     await_collector(&fixture);
     assert_int_equal(atomic_load(&opened), 8);
