@@ -10,7 +10,7 @@
 #define CLIENTS 2
 
 struct passing {
-    struct pool_fixture fixture;
+    struct pool_fixture fixture = {0};
     connpool_reactor *reactor;
     struct reactor_client clients[CLIENTS]; /* the first was granted the only connection, and comes late for it: if it
                                                has lost it, its time is up */
@@ -109,7 +109,7 @@ static void move_the_clock(void *argument)
 /* False: the dispatch has fewer gaps. */
 static bool clock_moves_within_a_dispatch(uint64_t gap)
 {
-    struct pool_fixture fixture;
+    struct pool_fixture fixture = {0};
     struct reactor_client client = {0};
     struct reactor_client other = {0};
     connpool_reactor *reactor;
