@@ -568,12 +568,13 @@ static void test_a_look_leaves_each_in_its_place(void **state)
 
     (void)state;
     open_watched("'min_idle': 2, 'idle_timeout': 1000");
-    test_manager_set(TEST_IDLE, (struct test_behaviour){.kind = TEST_TRICKLE, .delay = SECONDS(1)});
+    test_manager_set_connection(2, TEST_IDLE, (struct test_behaviour){.kind = TEST_TRICKLE, .delay = SECONDS(1)});
+    test_manager_set_connection(4, TEST_IDLE, (struct test_behaviour){.kind = TEST_TRICKLE, .delay = SECONDS(1)});
     pool_park(&fixture, "x", 5);
     settle();
     pass(SECONDS(1));
     pass(SECONDS(1));
-    assert_true(test_manager_calls(TEST_IDLE) >= 10);
+    await_idle_calls(5 + 2 * 2);
     for (int i = 0; i < 5; i++) {
         leases[i] = pool_take(&fixture, "x");
         assert_int_equal(lease_number(&leases[i]), order[i]);
