@@ -10,7 +10,7 @@
 #define CLIENTS 2
 
 struct passing {
-    struct pool_fixture fixture = {0};
+    struct pool_fixture fixture;
     connpool_reactor *reactor;
     struct reactor_client clients[CLIENTS]; /* the first was granted the only connection, and comes late for it: if it
                                                has lost it, its time is up */
