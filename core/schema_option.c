@@ -98,6 +98,20 @@ static const struct {
     [CONNPOOL_TYPE_MAP] = {map, "minProperties", "maxProperties"},
 };
 
+/* Exact, where it is whole: a double is not beyond 2^53, and the schema may not be the stricter one. */
+static json_t *limit_json(long double limit)
+{
+    if (limit >= -0x1p63L && limit < 0x1p63L) {
+        int64_t whole = (int64_t)limit;
+        long double rest = limit - (long double)whole;
+
+        if (!(rest > 0) && !(rest < 0)) {
+            return json_integer(whole);
+        }
+    }
+    return cp_number_json((double)limit);
+}
+
 /* The schema's own word for a limit, with the limit; nothing where the row has none. False: no memory. */
 static bool add_limit(json_t *schema, const char *word, const struct connpool_option *row, const char *limit)
 {
@@ -110,7 +124,7 @@ static bool add_limit(json_t *schema, const char *word, const struct connpool_op
     if (counted != NULL && strcmp(counted, "bytes") == 0 && limit == row->minimum) {
         value = value > 0; /* a character may be several bytes */
     }
-    return json_object_set_new(schema, word, cp_number_json((double)value)) == 0;
+    return json_object_set_new(schema, word, limit_json(value)) == 0;
 }
 
 static bool add_default(json_t *schema, const struct connpool_option *row)

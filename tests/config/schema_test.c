@@ -90,6 +90,35 @@ static void test_tables_that_are_not_sound_are_refused(void **state)
     assert_non_null(strstr(error.text, "connpool_schema"));
 }
 
+/* A limit that a double does not hold: the schema would be stricter than the library by one. */
+static void test_a_limit_is_exact(void **state)
+{
+    static const struct connpool_option row = {
+        .name = "big",
+        .help = "a large number",
+        .level = CONNPOOL_LEVEL_POOL,
+        .type = CONNPOOL_TYPE_INTEGER,
+        .minimum = "-9007199254740993",
+        .maximum = "9007199254740993",
+        .default_text = "0",
+    };
+    struct connpool_manager manager = bare_manager;
+    const struct connpool_manager *const with_big[] = {&manager};
+    connpool_error error;
+    char *text;
+
+    (void)state;
+    manager.options = &row;
+    manager.option_count = 1;
+    manager.option_stride = sizeof(row);
+    manager.options_size = sizeof(int64_t);
+    text = connpool_schema(with_big, 1, &error);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"minimum\": -9007199254740993,"));
+    assert_non_null(strstr(text, "\"maximum\": 9007199254740993,"));
+    connpool_text_free(text);
+}
+
 static void test_no_managers(void **state)
 {
     connpool_error error;
@@ -124,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_what_is_valid_is_accepted),
         cmocka_unit_test(test_what_is_not_valid_is_refused_or_listed),
         cmocka_unit_test(test_tables_that_are_not_sound_are_refused),
+        cmocka_unit_test(test_a_limit_is_exact),
         cmocka_unit_test(test_no_managers),
         cmocka_unit_test(test_without_memory),
     };
