@@ -51,6 +51,7 @@ struct connpool {
     LIST_HEAD(, cp_driven_loop) driven_loops;
     LIST_HEAD(, cp_carry) carried; /* opens and checks that loops drive on (carry.h) */
     struct cp_ready_waiters ready_waiters;
+    uint64_t ready_round; /* counts how often they were woken */
 };
 
 /* A context with the pools of a configuration, which gives its names and options away. options: as

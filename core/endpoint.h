@@ -72,7 +72,7 @@ struct connpool_endpoint {
     struct connpool_fault last_fault;
     struct cp_recovery recovery;              /* of the opens, where it is kept */
     int64_t ready_at;                         /* the collector saw it ready last (ready.h) */
-    bool is_ready;                            /* as the collector saw it */
+    bool is_ready;                            /* as the collector saw it, or a waiter since */
     uint32_t supply_opens;                    /* under way; only the collector's thread */
     TAILQ_ENTRY(connpool_endpoint) lingering; /* unused, but held down */
     bool is_lingering;

@@ -17,7 +17,7 @@ struct cp_ready_waiter {
     int64_t deadline; /* CP_NEVER: none */
     bool is_listed;
     LIST_ENTRY(cp_ready_waiter) entry;   /* in the context's list; guarded by its lock, as the next */
-    bool was_woken;                      /* in the round that goes on */
+    uint64_t woken;                      /* the round in which it was woken last */
     struct connpool_endpoint *not_ready; /* the first that was found so */
     connpool_status status;
 };
@@ -38,10 +38,11 @@ static bool has_enough(struct connpool_endpoint *endpoint)
 
 void cp_ready_look(struct connpool_endpoint *endpoint, int64_t now)
 {
-    bool was_ready = endpoint->is_ready;
+    bool was_ready;
     bool is_ready;
 
     cp_lock_take(&endpoint->pool->lock);
+    was_ready = endpoint->is_ready;
     is_ready = has_enough(endpoint);
     endpoint->is_ready = is_ready;
     if (is_ready) {
@@ -55,31 +56,34 @@ void cp_ready_look(struct connpool_endpoint *endpoint, int64_t now)
 
 /* ---- Who waits ---- */
 
-/* The waker of one that was not woken in this round yet, with a reference. NULL: no more. */
-static struct cp_waker *next_to_wake(struct connpool *context)
+/* The waker of one that was not woken in this round yet, with a reference. NULL: no more. The context's lock is held. */
+static struct cp_waker *next_to_wake(struct connpool *context, uint64_t round)
 {
     struct cp_ready_waiter *waiter;
-    struct cp_waker *waker = NULL;
 
-    cp_lock_take(&context->lock);
     LIST_FOREACH (waiter, &context->ready_waiters, entry) {
-        if (!waiter->was_woken) {
-            waiter->was_woken = true;
-            waker = cp_waker_ref(waiter->operation.waker);
-            break;
+        if (waiter->woken < round) {
+            waiter->woken = round;
+            return cp_waker_ref(waiter->operation.waker);
         }
     }
-    cp_lock_give(&context->lock);
-    return waker;
+    return NULL;
 }
 
+/* Each once: one that looks and sleeps again meanwhile has seen what the round is for. */
 void cp_ready_wake_all(struct connpool *context)
 {
     struct cp_waker *waker;
+    uint64_t round;
 
-    while ((waker = next_to_wake(context)) != NULL) {
+    cp_lock_take(&context->lock);
+    round = ++context->ready_round;
+    while ((waker = next_to_wake(context, round)) != NULL) {
+        cp_lock_give(&context->lock);
         cp_waker_fire(waker);
+        cp_lock_take(&context->lock);
     }
+    cp_lock_give(&context->lock);
 }
 
 /* In the list, to be woken by the next change. */
@@ -90,7 +94,6 @@ static void stand(struct cp_ready_waiter *waiter)
         LIST_INSERT_HEAD(&waiter->context->ready_waiters, waiter, entry);
         waiter->is_listed = true;
     }
-    waiter->was_woken = false;
     cp_lock_give(&waiter->context->lock);
 }
 
@@ -112,6 +115,9 @@ static bool is_ready(struct connpool_endpoint *endpoint, int64_t since)
 
     cp_lock_take(&endpoint->pool->lock);
     is_ready = endpoint->ready_at >= since || has_enough(endpoint);
+    if (!is_ready) {
+        endpoint->is_ready = false; /* the collector may have looked before and after, and seen no change */
+    }
     cp_lock_give(&endpoint->pool->lock);
     return is_ready;
 }

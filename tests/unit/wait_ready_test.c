@@ -57,6 +57,11 @@ static void waiter_start(struct waiter *waiter, struct pool_fixture *fixture, in
     }
 }
 
+static bool waiter_is_done(void *waiter)
+{
+    return atomic_load(&((struct waiter *)waiter)->is_done);
+}
+
 static void waiter_join(struct waiter *waiter)
 {
     assert_int_equal(pthread_join(waiter->thread, NULL), 0);
@@ -180,6 +185,36 @@ static void test_without_prewarm_all_is_ready(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* It stopped being ready and became so again between two looks of the collector, which saw neither. */
+static void test_a_change_between_two_looks_is_not_missed(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct waiter waiter;
+    connpool_lease lease;
+
+    (void)state;
+    test_manager_reset();
+    fixture.keeps_settings = true;
+    pool_fixture_open(&fixture, "'background_collector': true, 'prewarm': true, 'min_idle': 1, "
+                                "'endpoints': {'a': {'name': 'a'}}");
+    atomic_store(&fixture.clock.is_manual, true);
+    await_live(1);
+    for (int i = 0; i < 5; i++) { /* until it sleeps till its next look, or a parking */
+        virtual_clock_advance(&fixture.clock, MILLISECONDS(20));
+        virtual_clock_settle(&fixture.clock);
+    }
+    lease = pool_take(&fixture, "a");
+    assert_int_equal(connpool_discard(&lease), CONNPOOL_OK);
+    atomic_fetch_add(&fixture.clock.now, MILLISECONDS(1)); /* the collector is not told */
+    waiter_start(&waiter, &fixture, CONNPOOL_WAIT_FOREVER);
+    assert_false(atomic_load(&waiter.is_done));
+    pool_park(&fixture, "a", 1); /* now it looks */
+    await(waiter_is_done, &waiter, "the waiter to be told");
+    waiter_join(&waiter);
+    assert_int_equal(waiter.status, CONNPOOL_OK);
+    pool_fixture_close(&fixture);
+}
+
 /* C7 */
 static void test_close_ends_it(void **state)
 {
@@ -263,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_leased_ones_count),
         cmocka_unit_test(test_what_was_ready_before_does_not_count),
         cmocka_unit_test(test_without_prewarm_all_is_ready),
+        cmocka_unit_test(test_a_change_between_two_looks_is_not_missed),
         cmocka_unit_test(test_close_ends_it),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_inside_a_dispatch_it_does_not_wait),
