@@ -134,14 +134,14 @@ int64_t cp_acquire_call_began(const struct connpool_pool *pool)
 
 void cp_acquire_call_ended(struct cp_acquire *acquire, int64_t began)
 {
+    if (acquire->status == CONNPOOL_OK && acquire->pool->finds_leaks) {
+        cp_leak_begin(&acquire->lease, &acquire->site); /* first: the hook may note something, or hang */
+    }
     if (acquire->status == CONNPOOL_OK) {
         acquire->status = configure(&acquire->lease, &acquire->error);
     }
     if (acquire->status != CONNPOOL_OK || acquire->has_waited) {
         count(acquire);
-    }
-    if (acquire->status == CONNPOOL_OK && acquire->pool->finds_leaks) {
-        cp_leak_begin(&acquire->lease, &acquire->site);
     }
     if (acquire->pool->is_observed) {
         observe(acquire, began);

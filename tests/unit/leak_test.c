@@ -468,6 +468,32 @@ static void test_notes(void **state)
     pool_fixture_close(&fixture);
 }
 
+static connpool_status note_it(void *argument, const connpool_lease *lease, connpool_error *error)
+{
+    (void)argument;
+    (void)error;
+    return connpool_lease_note(lease, "by the hook");
+}
+
+static void test_a_note_of_the_hook_stays(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct seen seen = {.count = 0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'leak_after': 10");
+    observe(&fixture, &seen);
+    connpool_pool_on_configure(fixture.pool, note_it, NULL);
+    lease = pool_take(&fixture, "x");
+    virtual_clock_advance(&fixture.clock, SECONDS(10));
+    (void)connpool_maintain(fixture.context);
+    assert_int_equal(seen.count, 1);
+    assert_string_equal(seen.note, "by the hook");
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
 /* ---- Less usual ---- */
 
 /* The hook gives the new connection back itself, and it is acquired anew before the first acquire has ended: what is
@@ -576,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_a_thread_that_ended_while_it_held_one_B11),
         cmocka_unit_test(test_where_it_was_acquired_B4),
         cmocka_unit_test(test_notes),
+        cmocka_unit_test(test_a_note_of_the_hook_stays),
         cmocka_unit_test(test_a_hook_that_gives_back),
         cmocka_unit_test(test_an_observer_that_gives_back),
         cmocka_unit_test(test_a_lease_that_outlives_the_context),
