@@ -76,7 +76,7 @@ static void note_wait(const struct cp_acquire *acquire, const struct connpool_en
 /* A slot of one of the endpoints; the earliest time at which one may be asked again goes to *at. */
 static enum finding find_slot(struct cp_acquire *acquire, int64_t now, int64_t *at)
 {
-    if (acquire->opening != NULL || is_looked_at(acquire)) {
+    if (acquire->opening != NULL) {
         return FOUND_NOTHING;
     }
     for (size_t i = 0; i < acquire->count; i++) {
@@ -165,8 +165,13 @@ static enum finding look_in_line(struct cp_acquire *acquire, int64_t now, int64_
 {
     struct cp_waiter *waiter = &acquire->waiter;
     uint64_t excluded = acquire->excluded;
-    enum finding finding = look_for_idle(acquire, now, doomed) ? FOUND_IDLE : find_slot(acquire, now, at);
+    enum finding finding = FOUND_NOTHING;
 
+    if (look_for_idle(acquire, now, doomed)) {
+        finding = FOUND_IDLE;
+    } else if (!is_looked_at(acquire)) {
+        finding = find_slot(acquire, now, at);
+    }
     if (finding == FOUND_NOTHING && acquire->deadline > now) {
         if (acquire->excluded != excluded) {
             cp_line_leave(acquire->pool, waiter, wakes);

@@ -137,7 +137,9 @@ bool cp_release_put_back_or_doom(struct connpool_connection *connection)
         due = cp_endpoint_put_back(connection);
     }
     cp_lock_give(&endpoint->lock);
-    if (!is_spent) {
+    if (is_spent) {
+        cp_line_match(endpoint, &wakes); /* who waited for it, when a look is over, needs a slot now */
+    } else {
         /* Unlocked, the connection is not ours, and connpool_close may free everything. */
         cp_context_ref(pool->context);
         is_earlier = cp_line_parked(endpoint, due, &wakes);

@@ -449,6 +449,11 @@ static bool has_begun(void *argument)
     return atomic_load(&is_in_step);
 }
 
+static struct test_behaviour hold_or_stay_silent(enum test_operation operation, const struct test_connection *connection)
+{
+    return operation == TEST_CLOSE ? test_kind(TEST_NEVER) : hold(operation, connection);
+}
+
 /* Park one and have the collector stand in its idle. */
 static void park_and_hold(const char *keys, struct test_behaviour then)
 {
@@ -500,6 +505,48 @@ static void test_who_waited_for_a_dead_one_opens_another(void **state)
     assert_int_equal(lease_number(&client.lease), 2);
     pool_give(&client.lease);
     assert_int_equal(pool_numbers(&fixture).ended[CONNPOOL_REASON_DEAD], 1);
+    pool_fixture_close(&fixture);
+}
+
+/* Its goodbye may take long: who waited for it opens another meanwhile. */
+static void test_who_waited_for_one_that_is_drained_opens_another(void **state)
+{
+    struct pool_client client = {0};
+
+    (void)state;
+    park_and_hold("'min_idle': 1, 'max_size': 2", test_ok());
+    test_manager_choose_by(hold_or_stay_silent);
+    pool_client_start(&client, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    await_waiters(&fixture, 1);
+    connpool_pool_drain(fixture.pool);
+    go_on();
+    pool_client_join_ok(&client);
+    assert_int_equal(lease_number(&client.lease), 2);
+    assert_int_equal(pool_numbers(&fixture).closing, 1);
+    pool_give(&client.lease);
+    test_manager_choose_by(NULL);
+    pass(SECONDS(5)); /* dispose_timeout */
+    await_live(1);
+    pool_fixture_close(&fixture);
+}
+
+/* It is waited for only by those whom the line takes: slots are free for the others. */
+static void test_who_finds_the_line_full_opens_another(void **state)
+{
+    struct pool_client client = {0};
+    connpool_lease lease;
+
+    (void)state;
+    park_and_hold("'min_idle': 1, 'max_size': 3, 'max_waiters': 1", test_ok());
+    pool_client_start(&client, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    await_waiters(&fixture, 1);
+    assert_int_equal(pool_try(&fixture, "x", 1000, &lease), CONNPOOL_OK);
+    assert_int_equal(lease_number(&lease), 2);
+    go_on();
+    pool_client_join_ok(&client);
+    assert_int_equal(lease_number(&client.lease), 1);
+    pool_give(&client.lease);
+    pool_give(&lease);
     pool_fixture_close(&fixture);
 }
 
@@ -676,6 +723,8 @@ int main(void)
         cmocka_unit_test(test_an_event_of_a_leased_one_touches_nothing_C8),
         cmocka_unit_test(test_who_comes_while_it_is_looked_at_waits_for_it),
         cmocka_unit_test(test_who_waited_for_a_dead_one_opens_another),
+        cmocka_unit_test(test_who_waited_for_one_that_is_drained_opens_another),
+        cmocka_unit_test(test_who_finds_the_line_full_opens_another),
         cmocka_unit_test(test_who_would_evict_it_does_so_afterwards),
         cmocka_unit_test(test_one_that_is_drained_while_it_is_looked_at_says_goodbye),
         cmocka_unit_test(test_a_context_closes_while_one_is_looked_at),
