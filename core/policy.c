@@ -26,6 +26,7 @@ struct key {
     unsigned flags;
     size_t offset;
     double minimum, maximum, standard; /* as in the JSON */
+    const char *help;                  /* one sentence, no final stop, for people */
 };
 
 /* Sizes: more connections than a process has ports or descriptors for is a slip of the finger. Durations: 31 years, so
@@ -37,28 +38,44 @@ struct key {
 #define MEMBER(name) offsetof(struct cp_policy, name)
 
 static const struct key keys[] = {
-    {"background_collector", BOOLEAN, POOL_ONLY, MEMBER(background_collector), 0, 1, 0},
-    {"dispose_batch_size", COUNT, POOL_ONLY, MEMBER(dispose_batch_size), 0, MOST, 0},
-    {"idle_timeout", DURATION, 0, MEMBER(idle_timeout), 0, LONGEST, 60},
-    {"max_lifetime", DURATION, 0, MEMBER(max_lifetime), LEAST, LONGEST, 3600},
-    {"lifetime_jitter", PART, 0, MEMBER(lifetime_jitter), 0, 1, 0.1},
-    {"min_idle", COUNT, 0, MEMBER(min_idle), 0, MOST, 1},
-    {"max_size", COUNT, 0, MEMBER(max_size), 1, MOST, 10},
-    {"total_max_size", COUNT, POOL_ONLY, MEMBER(total_max_size), 1, MOST, 100},
-    {"max_endpoints", COUNT, POOL_ONLY, MEMBER(max_endpoints), 0, MOST, 10000},
-    {"acquire_timeout", DURATION, OR_NONE, MEMBER(acquire_timeout), 0, LONGEST, 0},
-    {"connect_timeout", DURATION, 0, MEMBER(connect_timeout), LEAST, LONGEST, 30},
-    {"check_timeout", DURATION, 0, MEMBER(check_timeout), LEAST, LONGEST, 1},
-    {"reset_timeout", DURATION, 0, MEMBER(reset_timeout), LEAST, LONGEST, 5},
-    {"dispose_timeout", DURATION, 0, MEMBER(dispose_timeout), LEAST, LONGEST, 5},
-    {"check_after", DURATION, 0, MEMBER(check_after), 0, LONGEST, 0.5},
-    {"max_uses", COUNT, OR_NONE, MEMBER(max_uses), 1, LONGEST, 0},
-    {"max_waiters", COUNT, OR_NONE, MEMBER(max_waiters), 1, LONGEST, 0},
-    {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0},
-    {"retry", BOOLEAN, 0, MEMBER(retry), 0, 1, 0},
-    {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1},
-    {"prewarm", BOOLEAN, COLLECTED, MEMBER(prewarm), 0, 1, 0},
-    {"leak_after", DURATION, OR_NONE, MEMBER(leak_after), LEAST, LONGEST, 0},
+    {"background_collector", BOOLEAN, POOL_ONLY, MEMBER(background_collector), 0, 1, 0,
+     "a thread closes what is due; if false, what is due is closed on each release"},
+    {"dispose_batch_size", COUNT, POOL_ONLY, MEMBER(dispose_batch_size), 0, MOST, 0,
+     "most connections closed on one release; 0: by their number. Ignored with the collector"},
+    {"idle_timeout", DURATION, 0, MEMBER(idle_timeout), 0, LONGEST, 60,
+     "seconds unused after which an idle connection beyond min_idle is closed"},
+    {"max_lifetime", DURATION, 0, MEMBER(max_lifetime), LEAST, LONGEST, 3600,
+     "seconds after which any connection is closed, once it is not leased"},
+    {"lifetime_jitter", PART, 0, MEMBER(lifetime_jitter), 0, 1, 0.1,
+     "part of max_lifetime by which a life is shortened at random"},
+    {"min_idle", COUNT, 0, MEMBER(min_idle), 0, MOST, 1, "idle connections each endpoint keeps"},
+    {"max_size", COUNT, 0, MEMBER(max_size), 1, MOST, 10, "most connections of an endpoint"},
+    {"total_max_size", COUNT, POOL_ONLY, MEMBER(total_max_size), 1, MOST, 100, "most connections of the pool"},
+    {"max_endpoints", COUNT, POOL_ONLY, MEMBER(max_endpoints), 0, MOST, 10000, "most endpoints given at run time"},
+    {"acquire_timeout", DURATION, OR_NONE, MEMBER(acquire_timeout), 0, LONGEST, 0,
+     "seconds, an acquire's limit where the call gives none"},
+    {"connect_timeout", DURATION, 0, MEMBER(connect_timeout), LEAST, LONGEST, 30,
+     "seconds, the limit of one open, over all addresses of a name"},
+    {"check_timeout", DURATION, 0, MEMBER(check_timeout), LEAST, LONGEST, 1,
+     "seconds, the limit of a check; one that is cut is a dead connection"},
+    {"reset_timeout", DURATION, 0, MEMBER(reset_timeout), LEAST, LONGEST, 5,
+     "seconds, the limit of a reset; one that is cut is a dead connection"},
+    {"dispose_timeout", DURATION, 0, MEMBER(dispose_timeout), LEAST, LONGEST, 5,
+     "seconds, the limit of a polite close; then it is cut"},
+    {"check_after", DURATION, 0, MEMBER(check_after), 0, LONGEST, 0.5,
+     "seconds unused after which a connection is checked by a round trip before it is handed out; 0: always"},
+    {"max_uses", COUNT, OR_NONE, MEMBER(max_uses), 1, LONGEST, 0, "leases after which a connection is closed"},
+    {"max_waiters", COUNT, OR_NONE, MEMBER(max_waiters), 1, LONGEST, 0,
+     "acquires that may wait at an endpoint; one more fails at once"},
+    {"holddown", DURATION, 0, MEMBER(holddown), 0, LONGEST, 0,
+     "seconds after a failed connect during which further ones to that endpoint fail at once"},
+    {"retry", BOOLEAN, 0, MEMBER(retry), 0, 1, 0, "an acquire whose connect failed tries again until its time is up"},
+    {"watch", BOOLEAN, COLLECTED, MEMBER(watch), 0, 1, 1,
+     "idle connections that their peer closes are noticed and closed; only with background_collector, else refused"},
+    {"prewarm", BOOLEAN, COLLECTED, MEMBER(prewarm), 0, 1, 0,
+     "min_idle connections are opened ahead of use; only with background_collector, else refused"},
+    {"leak_after", DURATION, OR_NONE, MEMBER(leak_after), LEAST, LONGEST, 0,
+     "seconds; a lease that is held longer is reported once"},
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
@@ -277,27 +294,29 @@ bool cp_policy_describe(const struct cp_policy *policy, bool at_endpoint, json_t
     return true;
 }
 
+/* NULL: no memory. */
+static json_t *key_schema(const struct key *key)
+{
+    json_t *schema;
+
+    if (key->kind == BOOLEAN) {
+        return json_pack("{s:s,s:s,s:b}", "type", "boolean", "description", key->help, "default", key->standard > 0);
+    }
+    schema = json_pack("{s:s,s:s,s:o,s:o}", "type", key->kind == COUNT ? "integer" : "number", "description", key->help,
+                       "minimum", cp_number_json(key->minimum), "maximum", cp_number_json(key->maximum));
+    if (schema != NULL && (key->flags & OR_NONE) == 0 &&
+        json_object_set_new(schema, "default", cp_number_json(key->standard)) != 0) {
+        json_decref(schema);
+        return NULL;
+    }
+    return schema;
+}
+
 bool cp_policy_schema(bool at_endpoint, json_t *properties)
 {
     for (size_t i = 0; i < KEYS; i++) {
-        const struct key *key = &keys[i];
-        json_t *schema;
-
-        if (at_endpoint && (key->flags & POOL_ONLY) != 0) {
-            continue;
-        }
-        schema = key->kind == BOOLEAN
-                     ? json_pack("{s:s}", "type", "boolean")
-                     : json_pack("{s:s,s:o,s:o}", "type", key->kind == COUNT ? "integer" : "number", "minimum",
-                                 cp_number_json(key->minimum), "maximum", cp_number_json(key->maximum));
-        if (schema == NULL || ((key->flags & OR_NONE) == 0 &&
-                               json_object_set_new(schema, "default",
-                                                   key->kind == BOOLEAN ? json_boolean(key->standard > 0)
-                                                                        : cp_number_json(key->standard)) != 0)) {
-            json_decref(schema);
-            return false;
-        }
-        if (json_object_set_new(properties, key->name, schema) != 0) {
+        if (!(at_endpoint && (keys[i].flags & POOL_ONLY) != 0) &&
+            json_object_set_new(properties, keys[i].name, key_schema(&keys[i])) != 0) {
             return false;
         }
     }

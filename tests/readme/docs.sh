@@ -36,6 +36,7 @@ done
 # The samples lie beside the files that they name.
 mkdir "$folder/conf"
 cp conf/*.json "$folder/conf"
+rm "$folder/conf/connpool.schema.json" # not a configuration
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=sample -keyout "$folder/conf/ca.key" \
     -out "$folder/conf/ca.pem" 2>/dev/null
 (umask 077 && echo secret >"$folder/conf/db.password")
