@@ -174,7 +174,7 @@ static bool reserve(struct connpool_endpoint *endpoint, int64_t now, int64_t *ag
     bool is_reserved = false;
     int64_t until;
 
-    if (endpoint->supply_opens >= OPENS_AT_ENDPOINT || pool->supply.count >= OPENS_IN_POOL) {
+    if (endpoint->supply_opens >= OPENS_AT_ENDPOINT) {
         return false;
     }
     cp_lock_take(&pool->lock);
@@ -199,6 +199,32 @@ static void give_up(struct cp_supply *supply, struct cp_loop *loop)
     }
 }
 
+/* There is something to be kept open ahead of use. */
+static bool is_supplied(const struct connpool_endpoint *endpoint)
+{
+    return endpoint->policy.prewarm && endpoint->policy.min_idle != 0;
+}
+
+/* One open at each endpoint that wants one, in turns: silent servers hold their opens for long, and are not to take all
+ * there may be from the others. False: none was wanted, or is possible. */
+static bool open_at_each(struct connpool_pool *pool, struct cp_loop *loop, int64_t now, int64_t *again)
+{
+    struct cp_supply *supply = &pool->supply;
+    size_t first = supply->turn;
+    bool is_any = false;
+
+    for (size_t i = 0; i < pool->named_count && supply->count < OPENS_IN_POOL; i++) {
+        size_t index = (first + i) % pool->named_count;
+        struct connpool_endpoint *endpoint = pool->named[index];
+
+        if (is_supplied(endpoint) && reserve(endpoint, now, again) && start_open(endpoint, loop, now)) {
+            supply->turn = index + 1;
+            is_any = true;
+        }
+    }
+    return is_any;
+}
+
 int64_t cp_supply_top_up(struct connpool_pool *pool, struct cp_loop *loop, int64_t now)
 {
     int64_t again = CP_NEVER;
@@ -208,15 +234,12 @@ int64_t cp_supply_top_up(struct connpool_pool *pool, struct cp_loop *loop, int64
         return CP_NEVER;
     }
     for (size_t i = 0; i < pool->named_count; i++) {
-        struct connpool_endpoint *endpoint = pool->named[i];
-
-        if (!endpoint->policy.prewarm) {
-            continue;
+        if (is_supplied(pool->named[i])) {
+            again = now + SUPPLY_LOOK_EVERY;
+            cp_ready_look(pool->named[i], now);
         }
-        again = again < now + SUPPLY_LOOK_EVERY ? again : now + SUPPLY_LOOK_EVERY;
-        cp_ready_look(endpoint, now);
-        while (reserve(endpoint, now, &again) && start_open(endpoint, loop, now)) {
-        }
+    }
+    while (open_at_each(pool, loop, now, &again)) {
     }
     return again;
 }

@@ -26,6 +26,7 @@ TAILQ_HEAD(cp_supply_opens, cp_supply_open);
 struct cp_supply {
     struct cp_supply_opens opens;
     size_t count;
+    size_t turn; /* the endpoint that is asked first, as an index of the pool's named ones */
 };
 
 void cp_supply_init(struct cp_supply *supply);

@@ -3,6 +3,7 @@
  * supply: with `prewarm` the collector opens and keeps min_idle connections at every named endpoint ahead of use
  * (semantics.md S4; design.md, Semantics 1, 3, 14). Time is moved by hand.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "pool_client.h"
@@ -188,6 +189,66 @@ static void test_few_opens_at_one_time_in_a_pool(void **state)
     pool_fixture_close(&fixture);
 }
 
+static bool has_one(void *endpoint)
+{
+    return test_manager_live(endpoint) != 0;
+}
+
+/* Servers that say nothing hold their opens for connect_timeout; the others' are not put off for that. */
+static void test_silent_servers_hold_nobody_up(void **state)
+{
+    struct pool_fixture fixture = {0};
+    static const char *const silent[] = {"a", "b", "c", "d"};
+
+    (void)state;
+    set_up();
+    for (size_t i = 0; i < 4; i++) {
+        test_manager_set_endpoint(silent[i], TEST_OPEN, test_kind(TEST_NEVER));
+    }
+    open_supplied(&fixture, "'min_idle': 4, 'endpoints': {'a': {'name': 'a'}, 'b': {'name': 'b'}, 'c': {'name': 'c'}, "
+                            "'d': {'name': 'd'}, 'e': {'name': 'e'}}");
+    await(has_one, (void *)(uintptr_t) "e", "the fifth's");
+    pool_fixture_close(&fixture);
+}
+
+/* More of them than opens at one time: when one of these ends, it is another's turn. */
+static void test_each_has_its_turn(void **state)
+{
+    struct pool_fixture fixture = {0};
+    char keys[2048] = "'min_idle': 1, 'connect_timeout': 10, 'endpoints': {";
+    size_t length = strlen(keys);
+
+    (void)state;
+    set_up();
+    test_manager_set(TEST_OPEN, test_kind(TEST_NEVER));
+    test_manager_set_endpoint("last", TEST_OPEN, test_ok());
+    for (int i = 0; i < 33; i++) {
+        length += (size_t)snprintf(keys + length, sizeof(keys) - length, "'e%d': {'name': 'e%d'}, ", i, i);
+    }
+    (void)snprintf(keys + length, sizeof(keys) - length, "'last': {'name': 'last'}}");
+    open_supplied(&fixture, keys);
+    await_opens(&fixture, 16);
+    await_collector_after(&fixture, SECONDS(10));
+    await_opens(&fixture, 32);
+    await_collector_after(&fixture, SECONDS(10));
+    await(has_one, (void *)(uintptr_t) "last", "the last's");
+    pool_fixture_close(&fixture);
+}
+
+static void test_none_is_none(void **state)
+{
+    struct pool_fixture fixture = {0};
+
+    (void)state;
+    set_up();
+    open_supplied(&fixture, "'min_idle': 0, " ONE);
+    virtual_clock_settle(&fixture.clock);
+    assert_int_equal(atomic_load(&fixture.clock.until) - virtual_clock_now(&fixture.clock), SECONDS(1));
+    assert_int_equal(connpool_wait_ready(fixture.context, 0, NULL), CONNPOOL_OK);
+    assert_int_equal(test_manager_calls(TEST_OPEN), 0);
+    pool_fixture_close(&fixture);
+}
+
 /* An open that is under way goes to who came meanwhile; it holds no slot that a waiter could have had before. */
 static void test_its_opens_feed_who_waits(void **state)
 {
@@ -350,6 +411,9 @@ int main(void)
         cmocka_unit_test(test_nothing_is_evicted_for_it),
         cmocka_unit_test(test_few_opens_at_one_time_at_an_endpoint),
         cmocka_unit_test(test_few_opens_at_one_time_in_a_pool),
+        cmocka_unit_test(test_silent_servers_hold_nobody_up),
+        cmocka_unit_test(test_each_has_its_turn),
+        cmocka_unit_test(test_none_is_none),
         cmocka_unit_test(test_its_opens_feed_who_waits),
         cmocka_unit_test(test_a_slot_for_a_waiter_is_left_alone),
         cmocka_unit_test(test_what_was_drained_is_opened_anew),
