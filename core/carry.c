@@ -45,6 +45,16 @@ static void close_ended(struct connpool_connection *connection, int32_t result)
     cp_connection_end(connection);
 }
 
+/* Of no use to who left it: back to its place, or, where it is new and has none, to a first one. */
+static void keep(struct connpool_connection *connection)
+{
+    if (connection->parked == 0) {
+        cp_release_settle(connection);
+    } else {
+        cp_release_put_back(connection);
+    }
+}
+
 static void ended(struct connpool_connection *connection, int32_t result)
 {
     bool is_ok = result == CONNPOOL_STEP_DONE;
@@ -60,7 +70,7 @@ static void ended(struct connpool_connection *connection, int32_t result)
         break;
     case CP_PREPARE: /* these two of a blocking manager; the next hand-out does them again */
     case CP_IDLE:
-        is_ok ? cp_release_put_back(connection) : cp_verdict_dead(connection);
+        is_ok ? keep(connection) : cp_verdict_dead(connection);
         break;
     case CP_CHECK:
         is_ok ? cp_release_settle(connection) : cp_verdict_dead(connection);

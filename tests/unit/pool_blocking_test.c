@@ -145,12 +145,39 @@ static void test_an_idle_that_was_left_to_the_collector_is_no_use(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* A new connection whose acquire ran out of time while it was prepared serves the next one. */
+static void test_a_new_one_whose_prepare_was_left_is_idle_afterwards(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct pool_client client = {0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-prepare', 'background_collector': true, 'min_idle': 1");
+    atomic_store(&fixture.clock.is_manual, true);
+    test_manager_set_nth(1, TEST_PREPARE, test_kind(TEST_BLOCK));
+    pool_client_start(&client, &fixture, "x", 100);
+    await(is_one_blocked, NULL, "the prepare to begin");
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(100));
+    pool_client_join(&client);
+    assert_int_equal(client.status, CONNPOOL_TIMED_OUT);
+    test_manager_unblock();
+    await(is_idle, &fixture, "it to be idle");
+    await_collector(&fixture);
+    assert_int_equal(pool_numbers(&fixture).ended[CONNPOOL_REASON_IDLE], 0);
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 1);
+    pool_give(&lease);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_blocking_open_that_was_still_queued_leaves_nothing_to_destroy),
         cmocka_unit_test(test_a_blocking_open_that_found_no_worker_leaves_nothing_to_destroy),
         cmocka_unit_test(test_a_try_harms_no_connection_whose_prepare_blocks),
+        cmocka_unit_test(test_a_new_one_whose_prepare_was_left_is_idle_afterwards),
         cmocka_unit_test(test_an_idle_that_was_left_to_the_collector_is_no_use),
     };
 
