@@ -65,17 +65,17 @@ struct connpool_endpoint {
     struct cp_places openers; /* of those that open a connection and want one that is there sooner (line.h) */
     uint64_t waiters;         /* places of the first kind */
     RB_ENTRY(connpool_endpoint) hungry; /* in the pool's tree of those whose first waiter could use a slot */
-    bool is_hungry;
     uint64_t hungry_sequence;
     int64_t blocked_until; /* the peer takes no more connections: no open is started before */
     int64_t held_until;    /* hold-down after a failed connect */
     struct connpool_fault last_fault;
-    struct cp_recovery recovery;              /* of the opens, where it is kept */
-    int64_t ready_at;                         /* the collector saw it ready last (ready.h) */
-    bool is_ready;                            /* as the collector saw it, or a waiter since */
-    uint32_t supply_opens;                    /* under way; only the collector's thread */
-    TAILQ_ENTRY(connpool_endpoint) lingering; /* unused, but held down */
-    bool is_lingering;
+    struct cp_recovery recovery; /* of the opens, where it is kept */
+    int64_t ready_at;            /* the collector saw it ready last (ready.h) */
+    uint32_t supply_opens;       /* under way; only the collector's thread */
+    bool is_ready;               /* as the collector saw it, or a waiter since */
+    bool is_hungry;              /* in the tree */
+    bool is_lingering;           /* in the list: unused, but held down */
+    TAILQ_ENTRY(connpool_endpoint) lingering;
     TAILQ_ENTRY(connpool_endpoint) restless; /* in the pool's list of those that are to be swept */
     uint64_t sweep;                          /* the one that was here last */
     RB_ENTRY(connpool_endpoint) indexed;     /* in the pool's index of what is due */

@@ -10,18 +10,6 @@
 #include "pool.h"
 #include "reactor.h"
 
-struct cp_ready_waiter {
-    struct cp_operation operation;
-    struct connpool *context;
-    int64_t began;
-    int64_t deadline; /* CP_NEVER: none */
-    bool is_listed;
-    LIST_ENTRY(cp_ready_waiter) entry;   /* in the context's list; guarded by its lock, as the next */
-    uint64_t woken;                      /* the round in which it was woken last */
-    struct connpool_endpoint *not_ready; /* the first that was found so */
-    connpool_status status;
-};
-
 /* ---- An endpoint ---- */
 
 /* The pool's lock is held; takes the endpoint's. */
@@ -56,7 +44,8 @@ void cp_ready_look(struct connpool_endpoint *endpoint, int64_t now)
 
 /* ---- Who waits ---- */
 
-/* The waker of one that was not woken in this round yet, with a reference. NULL: no more. The context's lock is held. */
+/* The waker of one that was not woken in this round yet, with a reference. NULL: no more. The context's lock is held.
+ */
 static struct cp_waker *next_to_wake(struct connpool *context, uint64_t round)
 {
     struct cp_ready_waiter *waiter;

@@ -8,11 +8,27 @@
 #define CP_READY_H
 
 #include <bsd/sys/queue.h>
+#include <connpool/connpool.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "operation.h"
 
 struct connpool;
 struct connpool_endpoint;
-struct cp_ready_waiter;
+
+/* One call of connpool_wait_ready, in its own memory. */
+struct cp_ready_waiter {
+    struct cp_operation operation;
+    struct connpool *context;
+    int64_t began;
+    int64_t deadline; /* CP_NEVER: none */
+    bool is_listed;
+    LIST_ENTRY(cp_ready_waiter) entry;   /* in the context's list; guarded by its lock, as the next */
+    uint64_t woken;                      /* the round in which it was woken last */
+    struct connpool_endpoint *not_ready; /* the first that was found so */
+    connpool_status status;
+};
 
 LIST_HEAD(cp_ready_waiters, cp_ready_waiter);
 

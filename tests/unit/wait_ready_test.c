@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "pool_fixture.h"
 
 static int open_one(void **state)
@@ -46,13 +47,27 @@ static void *wait_ready(void *argument)
     return NULL;
 }
 
+/* Those that sleep, or are about to: the collector sleeps as well, so that the clock cannot tell. */
+static size_t standing(struct connpool *context)
+{
+    const struct cp_ready_waiter *waiter;
+    size_t count = 0;
+
+    cp_lock_take(&context->lock);
+    LIST_FOREACH (waiter, &context->ready_waiters, entry) {
+        count++;
+    }
+    cp_lock_give(&context->lock);
+    return count;
+}
+
 static void waiter_start(struct waiter *waiter, struct pool_fixture *fixture, int timeout_ms)
 {
-    uint64_t sleeps = atomic_load(&fixture->clock.sleeps);
+    size_t before = standing(fixture->context);
 
     *waiter = (struct waiter){.fixture = fixture, .timeout_ms = timeout_ms};
     assert_int_equal(pthread_create(&waiter->thread, NULL, wait_ready, waiter), 0);
-    while (atomic_load(&fixture->clock.sleeps) == sleeps && !atomic_load(&waiter->is_done)) {
+    while (standing(fixture->context) == before && !atomic_load(&waiter->is_done)) {
         (void)sched_yield();
     }
 }
