@@ -45,14 +45,22 @@ static void close_ended(struct connpool_connection *connection, int32_t result)
     cp_connection_end(connection);
 }
 
-/* Of no use to who left it: back to its place, or, where it is new and has none, to a first one. */
-static void keep(struct connpool_connection *connection)
+/* The open of a connection, or its first prepare, which belongs to that: it was never parked. */
+static void new_ended(struct connpool_connection *connection, bool is_ok)
 {
-    if (connection->parked == 0) {
-        cp_release_settle(connection);
-    } else {
-        cp_release_put_back(connection);
+    if (!is_ok) {
+        (void)cp_verdict_open_failed(connection);
+        return;
     }
+    if (connection->kind == CP_OPEN) {
+        cp_verdict_opened(connection);
+    }
+    cp_release_settle(connection);
+}
+
+static void idle_ended(struct connpool_connection *connection, bool is_ok)
+{
+    is_ok ? cp_release_put_back(connection) : cp_verdict_dead(connection);
 }
 
 static void ended(struct connpool_connection *connection, int32_t result)
@@ -61,16 +69,11 @@ static void ended(struct connpool_connection *connection, int32_t result)
 
     switch (connection->kind) {
     case CP_OPEN:
-        if (is_ok) {
-            cp_verdict_opened(connection);
-            cp_release_settle(connection);
-        } else {
-            (void)cp_verdict_open_failed(connection);
-        }
+        new_ended(connection, is_ok);
         break;
     case CP_PREPARE: /* these two of a blocking manager; the next hand-out does them again */
     case CP_IDLE:
-        is_ok ? keep(connection) : cp_verdict_dead(connection);
+        connection->parked == 0 ? new_ended(connection, is_ok) : idle_ended(connection, is_ok);
         break;
     case CP_CHECK:
         is_ok ? cp_release_settle(connection) : cp_verdict_dead(connection);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* pool_blocking: operations that are marked as blocking and run on workers: those that are not begun yet, and acquires
  * that must not wait for one. */
+#include <sched.h>
+
 #include "context.h"
 #include "pool_client.h"
 #include "pool_fixture.h"
@@ -171,6 +173,60 @@ static void test_a_new_one_whose_prepare_was_left_is_idle_afterwards(void **stat
     pool_fixture_close(&fixture);
 }
 
+static atomic_bool is_inside_prepare;
+static atomic_bool may_fail;
+
+/* The only connection cannot be prepared, as turns out when it may. */
+static struct test_behaviour fail_when_told(enum test_operation operation, const struct test_connection *connection)
+{
+    (void)connection;
+    if (operation != TEST_PREPARE) {
+        return test_ok();
+    }
+    atomic_store(&is_inside_prepare, true);
+    while (!atomic_load(&may_fail)) {
+        (void)sched_yield();
+    }
+    return test_fails(CONNPOOL_ERROR_PROTOCOL);
+}
+
+static bool is_preparing(void *argument)
+{
+    (void)argument;
+    return atomic_load(&is_inside_prepare);
+}
+
+static bool has_ended(void *argument)
+{
+    struct connpool_statistics numbers = pool_numbers(argument);
+
+    return numbers_size(&numbers) == 0;
+}
+
+/* As with an acquire that stays, its open has failed: nothing is said about connections that stood idle. */
+static void test_a_new_one_whose_prepare_was_left_and_fails(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct pool_client client = {0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-prepare', 'holddown': 10, 'background_collector': true");
+    atomic_store(&fixture.clock.is_manual, true);
+    test_manager_choose_by(fail_when_told);
+    pool_client_start(&client, &fixture, "x", 100);
+    await(is_preparing, NULL, "the prepare to begin");
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(100));
+    pool_client_join(&client);
+    assert_int_equal(client.status, CONNPOOL_TIMED_OUT);
+    atomic_store(&may_fail, true);
+    await(has_ended, &fixture, "the connection to end");
+    assert_int_equal(pool_numbers(&fixture).ended[CONNPOOL_REASON_OPEN], 1);
+    assert_int_equal(pool_try(&fixture, "x", 1000, &lease), CONNPOOL_FAILED); /* held down */
+    test_manager_choose_by(NULL);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_a_try_harms_no_connection_whose_prepare_blocks),
         cmocka_unit_test(test_a_new_one_whose_prepare_was_left_is_idle_afterwards),
         cmocka_unit_test(test_an_idle_that_was_left_to_the_collector_is_no_use),
+        cmocka_unit_test(test_a_new_one_whose_prepare_was_left_and_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
