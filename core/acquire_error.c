@@ -37,7 +37,7 @@ static bool describe(struct connpool_endpoint *endpoint, char *text, size_t size
     (void)snprintf(text, size, "%u leased, %u opening, %u idle of max_size %llu; pool %llu of %llu, %u waiting", leased,
                    opening, idle, (unsigned long long)endpoint->policy.max_size, (unsigned long long)pool->total,
                    (unsigned long long)pool->policy.total_max_size,
-                   atomic_load_explicit(&pool->waiters, memory_order_relaxed) - pool->openers);
+                   atomic_load_explicit(&pool->waiters, memory_order_relaxed));
     cp_lock_give(&pool->lock);
     return is_down;
 }

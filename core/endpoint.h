@@ -34,8 +34,9 @@ enum cp_class { CP_CLASS_EXTRA, CP_CLASS_BASE, CP_CLASS_COUNT };
 struct connpool_endpoint {
     /* These stay when the record is recycled: a stale lease, or a release that was overtaken, may still look. */
     struct cp_lock lock;
-    struct connpool_pool *pool; /* constant */
-    bool was_leased_from;       /* such a record is recycled, not freed. Guarded by the pool's lock */
+    struct connpool_pool *pool;    /* constant */
+    bool was_leased_from;          /* such a record is recycled, not freed. Guarded by the pool's lock */
+    _Atomic uint32_t opener_count; /* of openers, below; written under the pool's lock, read on the hot path */
 
     /* Guarded by lock. */
     bool is_closing; /* nothing is parked or leased any more */

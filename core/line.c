@@ -171,6 +171,15 @@ bool cp_line_reserve_spare(struct connpool_endpoint *endpoint)
     return true;
 }
 
+static void count_place(struct connpool_endpoint *endpoint, const struct cp_waiter *waiter, int change)
+{
+    if (waiter->is_opener) {
+        atomic_fetch_add_explicit(&endpoint->opener_count, (uint32_t)change, memory_order_relaxed);
+    } else {
+        endpoint->waiters += (uint64_t)change;
+    }
+}
+
 /* Out of every line it stands in; the lines it leaves get new heads. */
 static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, struct cp_wakes *wakes)
 {
@@ -178,12 +187,11 @@ static void remove_places(struct connpool_pool *pool, struct cp_waiter *waiter, 
         struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
 
         TAILQ_REMOVE(places_for(endpoint, waiter), &waiter->places[i], entry);
-        endpoint->waiters -= !waiter->is_opener;
+        count_place(endpoint, waiter, -1);
         refresh(endpoint);
         cp_endpoints_unref(endpoint);
     }
-    pool->openers -= waiter->is_opener;
-    atomic_fetch_sub_explicit(&pool->waiters, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&pool->waiters, !waiter->is_opener, memory_order_relaxed);
     cp_lane_leave(pool, waiter, wakes);
 }
 
@@ -353,15 +361,14 @@ void cp_line_enter(struct connpool_pool *pool, struct cp_waiter *waiter)
         waiter->sequence = ++pool->next_sequence;
         waiter->since = cp_clock_precise(&pool->context->clock);
     }
-    atomic_fetch_add_explicit(&pool->waiters, 1, memory_order_relaxed);
-    pool->openers += waiter->is_opener;
+    atomic_fetch_add_explicit(&pool->waiters, !waiter->is_opener, memory_order_relaxed);
     for (size_t i = 0; i < waiter->count; i++) {
         struct connpool_endpoint *endpoint = waiter->places[i].endpoint;
 
         waiter->places[i].waiter = waiter;
         cp_endpoints_ref(endpoint);
         insert_place(places_for(endpoint, waiter), &waiter->places[i]);
-        endpoint->waiters += !waiter->is_opener;
+        count_place(endpoint, waiter, 1);
         refresh(endpoint);
     }
     cp_lane_enter(pool, waiter);
@@ -387,7 +394,7 @@ bool cp_line_parked(struct connpool_endpoint *endpoint, int64_t due, struct cp_w
     bool is_earlier = due != CP_NEVER && cp_due_lower(endpoint, due);
     bool is_to_be_swept = due != CP_NEVER && cp_watch_parked(endpoint);
 
-    if (atomic_load_explicit(&endpoint->pool->waiters, memory_order_relaxed) != 0) {
+    if (cp_pool_has_waiters_for(endpoint)) {
         cp_line_match(endpoint, wakes);
     }
     return is_earlier || is_to_be_swept;

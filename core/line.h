@@ -6,7 +6,7 @@
  * number, and keeps that place until it leaves. It sleeps only after it has looked again with its place taken:
  *
  *   acquirer                                    releaser
- *   pool lock: waiters++, take place            endpoint lock: park, then read waiters
+ *   pool lock: count, take place                endpoint lock: park, then read the counts
  *   endpoint lock: look for idle: none          (not 0:) pool lock: match
  *   sleep
  *
@@ -23,7 +23,8 @@
  *
  * An opener is an acquire whose own open is under way, where somebody else could drive that on (cp_carry_is_there). It
  * stands in the same line, at the place of the same sequence number, but wants only a connection, for it has a slot:
- * nothing is evicted for it, no slot is granted to it, max_waiters and the statistics do not count it. So an endpoint's
+ * nothing is evicted for it, no slot is granted to it, max_waiters and the statistics do not count it; nor does the
+ * pool, but each endpoint where it stands, so that a release elsewhere costs no more while it opens. So an endpoint's
  * places are two lists in the order of arrival. Who is first of both is first for a connection; who is first of those
  * without a slot is first for a slot, and alone makes the endpoint hungry. While it is not woken an opener takes
  * nothing, as if it slept, though its open's steps run: it looks when it enters, when it was woken, and at its

@@ -52,7 +52,7 @@ struct connpool_pool {
     bool leases_at_once; /* nobody is to be told, and nothing configured, when a lease begins */
 
     /* Read on the hot path. */
-    _Atomic uint32_t waiters; /* acquires in line, openers too; written under the lock */
+    _Atomic uint32_t waiters; /* acquires in line, but openers; written under the lock */
     _Atomic int64_t next_due; /* nothing is due before; written under the lock */
 
     struct cp_lock lock;
@@ -61,7 +61,6 @@ struct connpool_pool {
     uint64_t total; /* slots in use */
     uint64_t next_id;
     uint64_t next_sequence;
-    uint32_t openers; /* of the waiters, those that hold a slot already */
     uint64_t random;
     struct cp_due_tree due;
     struct cp_hungry_tree hungry;
@@ -104,6 +103,15 @@ struct cp_pool_state *cp_pool_state_for(struct connpool_pool *pool, const struct
 
 /* The next number of the pool's random source, 0 <= number < 1. The pool's lock is held. */
 double cp_pool_random(struct connpool_pool *pool);
+
+/* Whether anybody stands in line for what is released at an endpoint: waiters of all endpoints, since it may be evicted
+ * for them, but only its own openers: what happens elsewhere while one opens costs nothing more. Right under the
+ * endpoint's lock (line.h); any time as a hint. */
+static inline bool cp_pool_has_waiters_for(const struct connpool_endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->pool->waiters, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&endpoint->opener_count, memory_order_relaxed) != 0;
+}
 
 /* Whether the calling process is a fork of the one that opened the pool's context. */
 static inline bool cp_pool_is_forked(const struct connpool_pool *pool)

@@ -3,8 +3,8 @@
  * release: see release.h, and connpool_release and connpool_discard.
  *
  * The hot path, where nothing waits or is due and the manager has no reset, is: the endpoint's lock once, one coarse
- * clock read, one atomic load of the pool's count of waiters inside the lock (line.h says why there), one of its next
- * due time after it.
+ * clock read, one atomic load of the pool's count of waiters and one of the endpoint's of openers inside the lock
+ * (line.h says why there), one of the pool's next due time after it.
  */
 #include "release.h"
 
@@ -197,12 +197,14 @@ static enum fate decide(connpool_lease *lease, bool is_broken, bool may_park, in
 }
 
 /* Whether there is more to do than the parking; the endpoint's lock is held. */
-static bool has_more_to_do(const struct connpool_pool *pool, enum fate fate, int64_t due, int64_t now)
+static bool has_more_to_do(const struct connpool_endpoint *endpoint, enum fate fate, int64_t due, int64_t now)
 {
+    const struct connpool_pool *pool = endpoint->pool;
+
     if (fate != FATE_PARKED) {
         return fate != FATE_STALE;
     }
-    return due != CP_NEVER || atomic_load_explicit(&pool->waiters, memory_order_relaxed) != 0 ||
+    return due != CP_NEVER || cp_pool_has_waiters_for(endpoint) ||
            (!pool->policy.background_collector && atomic_load_explicit(&pool->next_due, memory_order_relaxed) <= now);
 }
 
@@ -250,14 +252,14 @@ static connpool_status give_back(connpool_lease *lease, bool is_broken)
     struct connpool_pool *pool = connection->pool;
     struct connpool *context = pool->context;
     int64_t now = cp_clock_coarse(&context->clock);
-    bool may_park = pool->parks_at_once && atomic_load_explicit(&pool->waiters, memory_order_relaxed) == 0;
+    bool may_park = pool->parks_at_once && !cp_pool_has_waiters_for(endpoint);
     int64_t due = CP_NEVER;
     enum fate fate;
     bool has_more;
 
     cp_lock_take(&endpoint->lock);
     fate = decide(lease, is_broken, may_park, now, &due);
-    has_more = has_more_to_do(pool, fate, due, now);
+    has_more = has_more_to_do(endpoint, fate, due, now);
     if (has_more) {
         /* Once unlocked, the connection is not ours and connpool_close may free everything. */
         cp_context_ref(context);

@@ -71,7 +71,7 @@ void connpool_pool_statistics(const connpool_pool *pool, struct connpool_statist
         add_endpoint(&sum, &counters, endpoint);
     }
     cp_counters_add(&counters, &pool->retired);
-    sum.waiters = atomic_load_explicit(&pool->waiters, memory_order_relaxed) - pool->openers;
+    sum.waiters = atomic_load_explicit(&pool->waiters, memory_order_relaxed);
     cp_lock_give(&locked->lock);
     set_counters(&sum, &counters);
     cp_copy_out(statistics, statistics->size, &sum, sizeof(sum));

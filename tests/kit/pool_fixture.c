@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "driver.h"
+#include "pool.h"
 #include "pool_driver.h"
 #include "token.h"
 
@@ -330,6 +331,19 @@ void await_waiters(struct pool_fixture *fixture, uint64_t count)
     struct waiters_wanted wanted = {fixture, count};
 
     await(has_waiters, &wanted, "acquires to stand in line");
+}
+
+uint64_t pool_openers(const struct pool_fixture *fixture)
+{
+    struct connpool_endpoint *endpoint;
+    uint64_t count = 0;
+
+    cp_lock_take(&fixture->pool->lock);
+    TAILQ_FOREACH (endpoint, &fixture->pool->endpoints, listed) {
+        count += atomic_load(&endpoint->opener_count);
+    }
+    cp_lock_give(&fixture->pool->lock);
+    return count;
 }
 
 static bool has_live(void *argument)

@@ -75,6 +75,8 @@ size_t process_threads(void);
 void await(bool (*condition)(void *argument), void *argument, const char *what);
 /* Yield until so many acquires stand in the pool's line. */
 void await_waiters(struct pool_fixture *fixture, uint64_t count);
+/* The places in line, at all endpoints, of acquires that open. */
+uint64_t pool_openers(const struct pool_fixture *fixture);
 /* Yield until so many connections live. */
 void await_live(size_t count);
 /* Wake the collector, and yield until it has looked at all it serves, and what came of that, at the time that is. */

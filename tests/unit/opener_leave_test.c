@@ -34,7 +34,8 @@ static void begin(struct bench *bench, enum carrier carrier, const char *keys)
 
 static void end(struct bench *bench)
 {
-    assert_int_equal(atomic_load(&bench->fixture.pool->waiters), 0); /* openers too */
+    assert_int_equal(atomic_load(&bench->fixture.pool->waiters), 0);
+    assert_int_equal(pool_openers(&bench->fixture), 0);
     if (bench->reactor != NULL) {
         reactor_end(bench->reactor);
     }

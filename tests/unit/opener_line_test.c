@@ -32,7 +32,8 @@ static void begin(struct bench *bench, const char *keys)
 static void end(struct bench *bench)
 {
     reactor_run_after(bench->reactor, &bench->fixture, OPEN_TIME);
-    assert_int_equal(atomic_load(&bench->fixture.pool->waiters), 0); /* openers too */
+    assert_int_equal(atomic_load(&bench->fixture.pool->waiters), 0);
+    assert_int_equal(pool_openers(&bench->fixture), 0);
     assert_int_equal(pool_numbers(&bench->fixture).opening, 0);
     reactor_end(bench->reactor);
     pool_fixture_close(&bench->fixture);

@@ -4,7 +4,8 @@
  * --wrap. */
 #include <pthread.h>
 
-#include "pool_fixture.h"
+#include "reactor_client.h"
+#include "stepped_acquire.h"
 
 int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
@@ -106,6 +107,31 @@ static void test_a_limit_of_zero_costs_the_same(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Who opens elsewhere waits for nothing that is released here. */
+static void test_while_another_endpoint_is_opened(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct stepped_acquire opener;
+    connpool_reactor *reactor;
+    connpool_endpoint *endpoint;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-null', 'endpoints': {'x': {'name': 'x'}, 'y': {'name': 'y'}}");
+    atomic_store(&fixture.clock.is_manual, true);
+    assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &endpoint, NULL), CONNPOOL_OK);
+    pool_park(&fixture, "x", 1);
+    test_manager_set(TEST_OPEN, test_slow(SECONDS(1)));
+    reactor = reactor_begin(&fixture);
+    stepped_acquire_start(&opener, &fixture, "y", 60000);
+    assert_int_equal(pool_openers(&fixture), 1);
+    run_pairs(&fixture, endpoint);
+    stepped_acquire_run_after(&opener, 1, SECONDS(1));
+    stepped_acquire_give(&opener, 2);
+    reactor_end(reactor);
+    connpool_endpoint_put(endpoint);
+    pool_fixture_close(&fixture);
+}
+
 static void test_by_name_nothing_is_allocated(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -144,8 +170,11 @@ static void test_precise_clocks_only_while_observed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_acquire_and_release_of_an_idle_one), cmocka_unit_test(test_with_every_limit_set),
-        cmocka_unit_test(test_a_limit_of_zero_costs_the_same),     cmocka_unit_test(test_by_name_nothing_is_allocated),
+        cmocka_unit_test(test_acquire_and_release_of_an_idle_one),
+        cmocka_unit_test(test_with_every_limit_set),
+        cmocka_unit_test(test_a_limit_of_zero_costs_the_same),
+        cmocka_unit_test(test_while_another_endpoint_is_opened),
+        cmocka_unit_test(test_by_name_nothing_is_allocated),
         cmocka_unit_test(test_precise_clocks_only_while_observed),
     };
 

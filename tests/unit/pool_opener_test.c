@@ -29,12 +29,8 @@ struct line {
 static bool has_openers(void *argument)
 {
     const struct line *line = argument;
-    uint32_t openers;
 
-    cp_lock_take(&line->fixture->pool->lock);
-    openers = line->fixture->pool->openers;
-    cp_lock_give(&line->fixture->pool->lock);
-    return openers == line->count;
+    return pool_openers(line->fixture) == line->count;
 }
 
 static void await_openers(struct pool_fixture *fixture, uint32_t count)
@@ -155,7 +151,7 @@ static void test_it_stands_at_each_of_several_endpoints(void **state)
     assert_int_equal(connpool_endpoint_get(fixture.pool, "y", &asker.endpoints[0], NULL), CONNPOOL_OK);
     assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &asker.endpoints[1], NULL), CONNPOOL_OK);
     assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
-    await_openers(&fixture, 1);
+    await_openers(&fixture, 2); /* one at each */
     assert_int_equal(endpoint_numbers(&fixture, "y").opening, 1);
     pool_give(&lease);
     assert_int_equal(pthread_join(thread, NULL), 0);
