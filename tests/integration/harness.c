@@ -19,7 +19,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static connpool *open_by(const struct connpool_clock *clock, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static connpool *open_by(const struct connpool_clock *clock, const char *format,
+                                                               va_list arguments)
 {
     static char plugin_folder[] = CONNPOOL_TEST_PLUGIN_FOLDER;
     char *const folders[] = {plugin_folder, NULL};
