@@ -426,6 +426,43 @@ static void test_an_event_of_a_leased_one_touches_nothing_C8(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* What it waited for comes while an acquirer looks at it, who puts it back. */
+static atomic_bool is_time_to_pass;
+
+static struct test_behaviour busy_while_time_passes(enum test_operation operation,
+                                                    const struct test_connection *connection)
+{
+    (void)connection;
+    if (operation != TEST_IDLE) {
+        return test_ok();
+    }
+    if (pthread_equal(pthread_self(), fixture.clock.owner) && atomic_exchange(&is_time_to_pass, false)) {
+        pass(SECONDS(1));
+    }
+    return (struct test_behaviour){.kind = TEST_BUSY, .delay = SECONDS(5)};
+}
+
+static void test_what_comes_while_an_acquire_looks_is_not_lost(void **state)
+{
+    connpool_lease lease;
+    uint64_t calls;
+
+    (void)state;
+    open_watched("'min_idle': 1, 'max_size': 1");
+    test_manager_choose_by(busy_while_time_passes);
+    pool_park(&fixture, "x", 1);
+    settle();
+    pass(SECONDS(4));
+    atomic_store(&is_time_to_pass, true);
+    assert_int_equal(pool_try(&fixture, "x", 0, &lease), CONNPOOL_TIMED_OUT);
+    assert_false(atomic_load(&is_time_to_pass));
+    calls = test_manager_calls(TEST_IDLE);
+    settle();
+    assert_int_equal(test_manager_calls(TEST_IDLE), calls + 1);
+    test_manager_choose_by(NULL);
+    pool_fixture_close(&fixture);
+}
+
 /* A step that a test holds: the collector is in the plugin until it is told to go on. */
 static atomic_bool is_in_step, may_go_on;
 static struct test_behaviour outcome;
@@ -721,6 +758,7 @@ int main(void)
         cmocka_unit_test(test_one_that_gives_no_answer_in_time_is_dead),
         cmocka_unit_test(test_a_busy_one_is_driven_on),
         cmocka_unit_test(test_an_event_of_a_leased_one_touches_nothing_C8),
+        cmocka_unit_test(test_what_comes_while_an_acquire_looks_is_not_lost),
         cmocka_unit_test(test_who_comes_while_it_is_looked_at_waits_for_it),
         cmocka_unit_test(test_who_waited_for_a_dead_one_opens_another),
         cmocka_unit_test(test_who_waited_for_one_that_is_drained_opens_another),
