@@ -157,6 +157,24 @@ static void test_holddown_is_waited_for(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Not where waiting does not help. A31 */
+static void test_what_does_not_pass_is_held_down_all_the_same(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'retry': true, 'holddown': 20");
+    test_manager_set(TEST_OPEN, test_fails(CONNPOOL_ERROR_AUTHENTICATION));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pool_try(&fixture, "x", 60000, &lease), CONNPOOL_FAILED);
+        assert_int_equal(fixture.error.error_class, CONNPOOL_ERROR_AUTHENTICATION);
+        assert_int_equal(virtual_clock_now(&fixture.clock), SECONDS(1000));
+    }
+    assert_int_equal(test_manager_calls(TEST_OPEN), 1);
+    pool_fixture_close(&fixture);
+}
+
 static void test_a_full_peer_is_waited_for(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -228,6 +246,41 @@ static void test_one_tries_and_the_others_wait_C19(void **state)
         pool_give(&clients[i].acquire.lease);
     }
     pool_fixture_close(&fixture);
+}
+
+/* A server that was away long ago is met by as many as ever. */
+static void test_a_limit_of_long_ago_is_forgotten(void **state)
+{
+    static struct stepped_acquire clients[8];
+    struct pool_fixture fixture = {0};
+    connpool_endpoint *kept;
+    connpool_lease lease;
+
+    (void)state;
+    for (int is_long_ago = 0; is_long_ago <= 1; is_long_ago++) {
+        pool_fixture_open(&fixture, "'retry': true, 'max_size': 32, 'min_idle': 0");
+        assert_int_equal(connpool_endpoint_get(fixture.pool, "x", &kept, NULL), CONNPOOL_OK);
+        test_manager_set_nth(1, TEST_OPEN, refused());
+        assert_int_equal(pool_try(&fixture, "x", 60000, &lease), CONNPOOL_OK);
+        virtual_clock_advance(&fixture.clock, SECONDS(is_long_ago ? 11 : 9));
+        assert_int_equal(connpool_discard(&lease), CONNPOOL_OK);
+        test_manager_set(TEST_OPEN, test_kind(TEST_SLOW_WAKE));
+        for (size_t i = 0; i < COUNT(clients); i++) {
+            stepped_acquire_start(&clients[i], &fixture, "x", CONNPOOL_WAIT_FOREVER);
+        }
+        stepped_acquire_run(clients, COUNT(clients));
+        assert_int_equal(test_manager_calls(TEST_OPEN), 2 + (is_long_ago ? COUNT(clients) : 2));
+        while (done_of(clients, COUNT(clients)) < COUNT(clients)) {
+            (void)test_manager_wake();
+            stepped_acquire_run(clients, COUNT(clients));
+        }
+        for (size_t i = 0; i < COUNT(clients); i++) {
+            stepped_acquire_assert(&clients[i], CONNPOOL_OK);
+            pool_give(&clients[i].acquire.lease);
+        }
+        connpool_endpoint_put(kept);
+        pool_fixture_close(&fixture);
+    }
 }
 
 /* Those that opened together are one failure, not one each. */
@@ -529,8 +582,10 @@ int main(void)
         cmocka_unit_test(test_without_it_one_failure_is_the_end),
         cmocka_unit_test(test_a_first_prepare_that_fails_is_tried_again),
         cmocka_unit_test(test_holddown_is_waited_for),
+        cmocka_unit_test(test_what_does_not_pass_is_held_down_all_the_same),
         cmocka_unit_test(test_a_full_peer_is_waited_for),
         cmocka_unit_test(test_one_tries_and_the_others_wait_C19),
+        cmocka_unit_test(test_a_limit_of_long_ago_is_forgotten),
         cmocka_unit_test(test_a_burst_is_one_failure),
         cmocka_unit_test(test_what_is_refused_is_refused_for_all_that_wait_A31),
         cmocka_unit_test(test_who_is_next_takes_over_the_probe_C9),

@@ -94,6 +94,25 @@ static void test_what_is_taken_is_made_up_for_as_base(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Rule 5: only what was opened ahead of use is base though others are leased. */
+static void test_what_comes_back_is_classed_as_without_it(void **state)
+{
+    struct pool_fixture fixture = {0};
+    connpool_lease leases[2];
+
+    (void)state;
+    set_up();
+    open_supplied(&fixture, "'min_idle': 1, " ONE);
+    await_live(1);
+    await_collector(&fixture);
+    leases[0] = pool_take(&fixture, "a");
+    leases[1] = pool_take(&fixture, "a");
+    pool_give(&leases[0]);
+    assert_int_equal(pool_numbers(&fixture).idle_extra, 1);
+    pool_give(&leases[1]);
+    pool_fixture_close(&fixture);
+}
+
 static void test_an_endpoint_given_at_run_time_is_not_supplied(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -407,6 +426,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_min_idle_is_open_ahead_of_use_S4),
         cmocka_unit_test(test_what_is_taken_is_made_up_for_as_base),
+        cmocka_unit_test(test_what_comes_back_is_classed_as_without_it),
         cmocka_unit_test(test_an_endpoint_given_at_run_time_is_not_supplied),
         cmocka_unit_test(test_nothing_is_evicted_for_it),
         cmocka_unit_test(test_few_opens_at_one_time_at_an_endpoint),

@@ -200,6 +200,40 @@ static void test_without_prewarm_all_is_ready(void **state)
     pool_fixture_close(&fixture);
 }
 
+static bool is_a_gone(void *argument)
+{
+    (void)argument;
+    return test_manager_live("a") == 0;
+}
+
+/* Each endpoint was ready once since the call: not all at one time. */
+static void test_what_was_ready_meanwhile_counts(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct waiter waiter;
+
+    (void)state;
+    test_manager_reset();
+    test_manager_set_endpoint("b", TEST_OPEN, test_kind(TEST_SLOW_WAKE));
+    open_two(&fixture);
+    atomic_store(&fixture.clock.is_manual, true);
+    await_collector(&fixture);
+    virtual_clock_settle(&fixture.clock);
+    waiter_start(&waiter, &fixture, CONNPOOL_WAIT_FOREVER);
+    await_collector_after(&fixture, MILLISECONDS(100));
+    test_manager_set_endpoint("a", TEST_OPEN, test_fails(CONNPOOL_ERROR_REFUSED));
+    connpool_pool_drain(fixture.pool);
+    await(is_a_gone, NULL, "what a had to be closed");
+    assert_false(atomic_load(&waiter.is_done));
+    test_manager_set_endpoint("b", TEST_OPEN, test_ok());
+    (void)test_manager_wake();
+    await_collector_after(&fixture, MILLISECONDS(100));
+    await(waiter_is_done, &waiter, "the waiter to be told");
+    waiter_join(&waiter);
+    assert_int_equal(waiter.status, CONNPOOL_OK);
+    pool_fixture_close(&fixture);
+}
+
 /* It stopped being ready and became so again between two looks of the collector, which saw neither. */
 static void test_a_change_between_two_looks_is_not_missed(void **state)
 {
@@ -313,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_leased_ones_count),
         cmocka_unit_test(test_what_was_ready_before_does_not_count),
         cmocka_unit_test(test_without_prewarm_all_is_ready),
+        cmocka_unit_test(test_what_was_ready_meanwhile_counts),
         cmocka_unit_test(test_a_change_between_two_looks_is_not_missed),
         cmocka_unit_test(test_close_ends_it),
         cmocka_unit_test(test_what_is_refused),

@@ -428,6 +428,7 @@ static void test_an_event_of_a_leased_one_touches_nothing_C8(void **state)
 
 /* What it waited for comes while an acquirer looks at it, who puts it back. */
 static atomic_bool is_time_to_pass;
+static uint64_t calls_until_then;
 
 static struct test_behaviour busy_while_time_passes(enum test_operation operation,
                                                     const struct test_connection *connection)
@@ -438,29 +439,34 @@ static struct test_behaviour busy_while_time_passes(enum test_operation operatio
     }
     if (pthread_equal(pthread_self(), fixture.clock.owner) && atomic_exchange(&is_time_to_pass, false)) {
         pass(SECONDS(1));
+        settle();
+        calls_until_then = test_manager_calls(TEST_IDLE);
     }
     return (struct test_behaviour){.kind = TEST_BUSY, .delay = SECONDS(5)};
 }
 
+/* It was watched before, or not yet; sweeps passed it by meanwhile. */
 static void test_what_comes_while_an_acquire_looks_is_not_lost(void **state)
 {
-    connpool_lease lease;
-    uint64_t calls;
-
     (void)state;
-    open_watched("'min_idle': 1, 'max_size': 1");
-    test_manager_choose_by(busy_while_time_passes);
-    pool_park(&fixture, "x", 1);
-    settle();
-    pass(SECONDS(4));
-    atomic_store(&is_time_to_pass, true);
-    assert_int_equal(pool_try(&fixture, "x", 0, &lease), CONNPOOL_TIMED_OUT);
-    assert_false(atomic_load(&is_time_to_pass));
-    calls = test_manager_calls(TEST_IDLE);
-    settle();
-    assert_int_equal(test_manager_calls(TEST_IDLE), calls + 1);
-    test_manager_choose_by(NULL);
-    pool_fixture_close(&fixture);
+    for (int is_watched = 0; is_watched <= 1; is_watched++) {
+        connpool_lease lease;
+
+        open_watched("'min_idle': 1, 'max_size': 1");
+        test_manager_choose_by(busy_while_time_passes);
+        pool_park(&fixture, "x", 1);
+        if (is_watched) {
+            settle();
+            pass(SECONDS(4));
+        }
+        atomic_store(&is_time_to_pass, true);
+        assert_int_equal(pool_try(&fixture, "x", 0, &lease), CONNPOOL_TIMED_OUT);
+        assert_false(atomic_load(&is_time_to_pass));
+        settle();
+        assert_int_equal(test_manager_calls(TEST_IDLE), calls_until_then + 1);
+        test_manager_choose_by(NULL);
+        pool_fixture_close(&fixture);
+    }
 }
 
 /* A step that a test holds: the collector is in the plugin until it is told to go on. */
@@ -688,6 +694,92 @@ static void test_what_ends_while_it_is_watched_is_forgotten(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* Rule 5: one that is released while an extra one is looked at found one more that was not idle. */
+static void test_a_look_at_an_extra_one_leaves_min_idle_base(void **state)
+{
+    connpool_lease lease;
+
+    (void)state;
+    open_watched("'min_idle': 1");
+    outcome = test_ok();
+    atomic_store(&is_in_step, false);
+    atomic_store(&may_go_on, false);
+    pool_park(&fixture, "x", 2);
+    lease = pool_take(&fixture, "x");
+    assert_int_equal(lease_number(&lease), 2); /* the base one */
+    test_manager_choose_by(hold);
+    await_rest();
+    virtual_clock_advance(&fixture.clock, SWEEP);
+    await(has_begun, NULL, "the collector to look at the extra one");
+    pool_give(&lease);
+    go_on();
+    settle();
+    assert_int_equal(pool_numbers(&fixture).idle_base, 1);
+    assert_int_equal(pool_numbers(&fixture).idle_extra, 1);
+    pool_fixture_close(&fixture);
+}
+
+/* The promoted one stands last of the base ones, though others were parked after it. */
+static void test_behind_a_promotion_all_are_watched(void **state)
+{
+    connpool_lease leases[2];
+
+    (void)state;
+    open_watched("'min_idle': 2");
+    test_manager_set(TEST_IDLE, test_kind(TEST_WATCH));
+    pool_park(&fixture, "x", 3);
+    settle();
+    leases[0] = pool_take(&fixture, "x");
+    leases[1] = pool_take(&fixture, "x");
+    pool_give(&leases[0]);
+    assert_int_equal(connpool_discard(&leases[1]), CONNPOOL_OK);
+    assert_int_equal(pool_numbers(&fixture).idle_base, 2);
+    settle();
+    assert_int_equal(rest(), LOOK);
+    assert_int_equal(test_manager_feed(true), 2);
+    await_dead(2);
+    pool_fixture_close(&fixture);
+}
+
+/* One that goes before it was swept, and whose record is another's then, takes none of the others with it. */
+static void test_an_endpoint_that_goes_leaves_the_others_watched(void **state)
+{
+    (void)state;
+    open_watched("'min_idle': 1");
+    test_manager_set(TEST_IDLE, test_kind(TEST_WATCH));
+    pool_park(&fixture, "x", 1);
+    pool_park(&fixture, "y", 1);
+    await_rest();
+    test_manager_set_endpoint("x", TEST_RESET, test_fails(CONNPOOL_ERROR_CLOSED));
+    pool_park(&fixture, "x", 1);
+    assert_int_equal(test_manager_endpoints(), 1);
+    pool_park(&fixture, "z", 1);
+    settle();
+    assert_int_equal(test_manager_feed(true), 2);
+    await_dead(2);
+    pool_fixture_close(&fixture);
+}
+
+/* What watched a connection goes with it. */
+static void test_watches_do_not_pile_up(void **state)
+{
+    size_t blocks = 0;
+
+    (void)state;
+    open_watched("'min_idle': 1");
+    test_manager_set(TEST_IDLE, test_kind(TEST_WATCH));
+    for (int i = 0; i < 20; i++) {
+        pool_park(&fixture, "x", 5);
+        settle();
+        connpool_pool_drain(fixture.pool);
+        await_live(0);
+        settle();
+        blocks = i == 10 ? failing_allocator_blocks() : blocks;
+    }
+    assert_int_equal(failing_allocator_blocks(), blocks);
+    pool_fixture_close(&fixture);
+}
+
 /* Rule 14: a run-time endpoint is not held by the watch, restless or quiet. */
 static bool is_endpoint_gone(void *argument)
 {
@@ -768,6 +860,10 @@ int main(void)
         cmocka_unit_test(test_a_context_closes_while_one_is_looked_at),
         cmocka_unit_test(test_a_look_leaves_each_in_its_place),
         cmocka_unit_test(test_what_ends_while_it_is_watched_is_forgotten),
+        cmocka_unit_test(test_a_look_at_an_extra_one_leaves_min_idle_base),
+        cmocka_unit_test(test_behind_a_promotion_all_are_watched),
+        cmocka_unit_test(test_an_endpoint_that_goes_leaves_the_others_watched),
+        cmocka_unit_test(test_watches_do_not_pile_up),
         cmocka_unit_test(test_an_endpoint_goes_with_its_last_connection),
         cmocka_unit_test(test_without_memory_it_is_watched_later),
     };
