@@ -492,7 +492,8 @@ static bool has_begun(void *argument)
     return atomic_load(&is_in_step);
 }
 
-static struct test_behaviour hold_or_stay_silent(enum test_operation operation, const struct test_connection *connection)
+static struct test_behaviour hold_or_stay_silent(enum test_operation operation,
+                                                 const struct test_connection *connection)
 {
     return operation == TEST_CLOSE ? test_kind(TEST_NEVER) : hold(operation, connection);
 }
