@@ -31,33 +31,44 @@ void cp_lane_fini(struct cp_lane *lane, struct connpool_pool *pool)
     cp_lock_give(&pool->lock);
 }
 
-/* Somebody of this lane is the watch. It is told of that, and not woken in the sense of the line: it may not take what
- * there is a wake under way for to another. */
-static void set_watch(struct cp_lane *lane, struct cp_wakes *wakes)
+/* A call of another lane is looked at by then. */
+static int64_t look_at(const struct cp_waiter *called)
 {
-    if (lane->watch == NULL && !TAILQ_EMPTY(&lane->waiters)) {
+    return called->called_at + 1 + CP_PATIENCE;
+}
+
+/* Somebody of this lane is the watch, and looks in time for the first call, which may have come before one that it
+ * stands for. It is told of that, and not woken in the sense of the line: it may not take what there is a wake under
+ * way for to another. */
+static void set_watch(struct cp_lane *lane, const struct cp_waiter *first, struct cp_wakes *wakes)
+{
+    if (lane->watch == NULL) {
         lane->watch = TAILQ_LAST(&lane->waiters, cp_lane_waiters);
-        if (lane->watch->state == CP_WAITER_WAITING) {
-            cp_wakes_add(wakes, lane->watch);
-        }
+    } else if (first->lane == lane || lane->watch_until <= look_at(first)) {
+        return;
+    }
+    lane->watch_until = 0;
+    if (lane->watch != NULL && lane->watch->state == CP_WAITER_WAITING) {
+        cp_wakes_add(wakes, lane->watch);
     }
 }
 
 /* While there are calls: who sleeps must not go on sleeping because nobody answers them. */
 static void set_watches(struct cp_lanes *lanes, struct cp_wakes *wakes)
 {
+    const struct cp_waiter *first = TAILQ_FIRST(&lanes->calls);
     struct cp_lane *lane;
 
-    if (lanes->call_count == 0) {
+    if (first == NULL) {
         return;
     }
     if (!TAILQ_EMPTY(&lanes->threads.waiters)) {
-        set_watch(&lanes->threads, wakes);
+        set_watch(&lanes->threads, first, wakes);
         return;
     }
     LIST_FOREACH (lane, &lanes->reactors, entry) {
         if (lane->calls != lanes->call_count) {
-            set_watch(lane, wakes);
+            set_watch(lane, first, wakes);
         }
     }
 }
@@ -153,9 +164,11 @@ int64_t cp_lane_watch_until(struct connpool_pool *pool, struct cp_waiter *waiter
         return 0;
     }
     if (first->lane != lane) {
-        return first->called_at + 1 + CP_PATIENCE;
+        lane->watch_until = look_at(first);
+    } else {
+        /* Its own reactor's calls are answered soon, since it runs; those behind them are looked at again. */
+        now = cp_clock_precise(&pool->context->clock);
+        lane->watch_until = (first->called_at > now ? first->called_at : now) + CP_PATIENCE;
     }
-    /* Its own reactor's calls are answered soon, since it runs; those behind them are looked at again. */
-    now = cp_clock_precise(&pool->context->clock);
-    return (first->called_at > now ? first->called_at : now) + CP_PATIENCE;
+    return lane->watch_until;
 }

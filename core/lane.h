@@ -36,6 +36,7 @@ struct cp_lane {
     /* Guarded by the pool's lock. */
     struct cp_lane_waiters waiters; /* in line, in the order of entering */
     struct cp_waiter *watch;        /* one of them, or NULL */
+    int64_t watch_until;            /* when it looks at the calls at the latest; 0: it was told to do so now */
     size_t calls;                   /* unanswered ones of its waiters */
     LIST_ENTRY(cp_lane) entry;      /* in the pool's list of reactors */
 };

@@ -98,6 +98,56 @@ static void test_a_reactor_that_does_not_come_holds_up_no_other_C9(void **state)
     pool_fixture_close(&fixture);
 }
 
+/* What comes before that time is not waited for any longer than at other times: who stands behind watches for the next
+ * open, and is told of a call that comes sooner. */
+static void run_released_before_the_next_open(bool by_reactor)
+{
+    struct pool_fixture fixture = {0};
+    struct reactor_client first = {0}, second = {0};
+    struct stepped_acquire thread;
+    connpool_reactor *reactor, *other;
+    connpool_lease lease;
+
+    open_down(&fixture, "'max_size': 10");
+    test_manager_set(TEST_OPEN, test_ok());
+    lease = pool_take(&fixture, "x");
+    test_manager_set(TEST_OPEN, test_fails(CONNPOOL_ERROR_UNREACHABLE));
+    reactor = reactor_begin(&fixture);
+    other = reactor_begin(&fixture);
+    reactor_submit(reactor, &first, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    reactor_run(reactor);
+    if (by_reactor) {
+        reactor_submit(other, &second, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+        reactor_run(other);
+    } else {
+        stepped_acquire_start(&thread, &fixture, "x", CONNPOOL_WAIT_FOREVER);
+        stepped_acquire_run(&thread, 1);
+    }
+    pool_give(&lease);
+    if (by_reactor) {
+        reactor_run(other);
+        reactor_run_after(other, &fixture, MILLISECONDS(2));
+        reactor_give(&second, 1);
+    } else {
+        stepped_acquire_run(&thread, 1);
+        stepped_acquire_run_after(&thread, 1, MILLISECONDS(2));
+        stepped_acquire_give(&thread, 1);
+    }
+    assert_int_equal(first.told, 0);
+    reactor_run(reactor);
+    reactor_give(&first, 1);
+    reactor_end(other);
+    reactor_end(reactor);
+    pool_fixture_close(&fixture);
+}
+
+static void test_what_is_released_before_the_next_open_C9(void **state)
+{
+    (void)state;
+    run_released_before_the_next_open(false);
+    run_released_before_the_next_open(true);
+}
+
 static void test_a_cancelled_request_passes_the_probe_on_C3(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -146,6 +196,7 @@ int main(void)
         cmocka_unit_test(test_requests_try_one_at_a_time_C19),
         cmocka_unit_test(test_a_reactor_that_does_not_come_holds_up_no_thread_C9),
         cmocka_unit_test(test_a_reactor_that_does_not_come_holds_up_no_other_C9),
+        cmocka_unit_test(test_what_is_released_before_the_next_open_C9),
         cmocka_unit_test(test_a_cancelled_request_passes_the_probe_on_C3),
         cmocka_unit_test(test_closing_a_reactor_ends_its_retries),
     };
