@@ -118,12 +118,13 @@ static void count(struct cp_acquire *acquire)
 static void observe(const struct cp_acquire *acquire, int64_t began)
 {
     int64_t now = cp_clock_precise(&acquire->pool->context->clock);
+    int64_t duration = began == 0 ? 0 : now - began; /* nobody observed when it began */
 
     if (acquire->status == CONNPOOL_OK) {
         acquire->lease.connection->leased_at = now;
-        cp_observe_acquired(&acquire->lease, acquire->lease.connection->uses == 1, now - began);
+        cp_observe_acquired(&acquire->lease, acquire->lease.connection->uses == 1, duration);
     } else {
-        cp_observe_acquire_error(acquire->endpoints[0], &acquire->error, now - began);
+        cp_observe_acquire_error(acquire->endpoints[0], &acquire->error, duration);
     }
 }
 

@@ -220,6 +220,15 @@ static void close_due(struct connpool_pool *pool, struct cp_connection_list *doo
     cp_dispose_all(pool, doomed);
 }
 
+static void observe(struct connpool_connection *connection)
+{
+    int64_t now = cp_clock_precise(&connection->pool->context->clock);
+    int64_t began = connection->leased_at;
+
+    connection->leased_at = 0;
+    cp_observe_released(connection, began == 0 ? 0 : now - began); /* 0: nobody observed when it was leased */
+}
+
 /* The rest of a release, with a reference on the context held. */
 static void finish(struct connpool_connection *connection, struct connpool_endpoint *endpoint, enum fate fate,
                    int64_t due)
@@ -231,7 +240,7 @@ static void finish(struct connpool_connection *connection, struct connpool_endpo
     if (fate == FATE_PARKED) {
         parked(pool, endpoint, due);
     } else if (pool->is_observed) {
-        cp_observe_released(connection, cp_clock_precise(&pool->context->clock) - connection->leased_at);
+        observe(connection);
     }
     if (fate != FATE_PARKED && pool->finds_leaks) {
         cp_leak_end(connection);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool_fixture.h"
+#include "acquire_call.h"
+#include "stepped_acquire.h"
 
 /* What was observed, as words: "opened:1 acquired:1 …". */
 static char seen[4096];
@@ -265,6 +266,31 @@ static connpool_status configure(void *argument, const connpool_lease *lease, co
     return CONNPOOL_OK;
 }
 
+/* What began before anybody observed has no duration that is known. */
+static void test_an_observer_that_comes_in_the_middle(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct stepped_acquire waiter;
+    connpool_lease lease;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'max_size': 1");
+    atomic_store(&fixture.clock.is_manual, true);
+    lease = pool_take(&fixture, "x");
+    stepped_acquire_start(&waiter, &fixture, "x", 1000);
+    observe(&fixture);
+    pool_give(&lease);
+    assert_int_equal(last_event.duration, 0);
+    stepped_acquire_run(&waiter, 1);
+    cp_acquire_call_ended(&waiter.acquire, 0);
+    assert_string_equal(seen, "released:1 acquired:1");
+    assert_int_equal(last_event.duration, 0);
+    virtual_clock_advance(&fixture.clock, MILLISECONDS(7));
+    stepped_acquire_give(&waiter, 1);
+    assert_int_equal(last_event.duration, MILLISECONDS(7));
+    pool_fixture_close(&fixture);
+}
+
 static void test_configure_runs_once_for_each_new_connection(void **state)
 {
     struct pool_fixture fixture = {0};
@@ -361,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_statistics_of_pool_and_endpoint),
         cmocka_unit_test(test_a_shorter_snapshot_is_filled_as_far_as_it_goes),
         cmocka_unit_test(test_histograms_count_while_observed),
+        cmocka_unit_test(test_an_observer_that_comes_in_the_middle),
         cmocka_unit_test(test_configure_runs_once_for_each_new_connection),
         cmocka_unit_test(test_configure_that_refuses_fails_the_acquire),
         cmocka_unit_test(test_a_shorter_observer_is_told_as_far_as_it_goes),
