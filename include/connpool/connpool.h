@@ -412,7 +412,8 @@ struct connpool_event {
     const char *endpoint;
     uint64_t connection;    /* id, 0: none */
     int64_t duration;       /* opened: of the open; acquired, timed out, failed: of the acquire; released: of the lease;
-                               closed, dead: the connection's age; leaked: of the lease so far */
+                               closed, dead: the connection's age; leaked: of the lease so far; 0 where it began before
+                               anybody observed */
     connpool_reason reason; /* closed: why; in other events it means nothing */
     const connpool_error *error;      /* dead, timed out, failed: why; else NULL */
     const struct connpool_leak *leak; /* leaked; else NULL */
