@@ -8,7 +8,7 @@ cd "$1"
 # a driver.
 unsafe='sprintf|vsprintf|strcpy|strncpy|strcat|strncat|gets|strtok|atoi|atol|atoll|atof|access|select|signal|alarm|setenv|putenv|unsetenv|alloca'
 sleeps='sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep'
-# Memory that is not taken through core/memory.h, which tests can make fail, or for libssh2 by its own allocator.
+# Memory that is not taken through core/base/memory.h, which tests can make fail, or for libssh2 by its own allocator.
 memory='malloc|calloc|realloc|reallocarray|free|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign'
 # What ends or talks past the application.
 process='abort|exit|_exit|quick_exit|printf|vprintf|puts|putchar|perror'
@@ -44,7 +44,7 @@ sources() { find "$@" -name '*.[ch]' | sort; }
 # shellcheck disable=SC2046 # no file of this tree has a space in its name
 found=$(
     calls "$unsafe|$sleeps" $(sources core plugins cli)
-    calls "$memory" $(sources core plugins cli | grep -vE '^(core/memory|plugins/ssh/ssh_memory)\.c$')
+    calls "$memory" $(sources core plugins cli | grep -vE '^(core/base/memory|plugins/ssh/ssh_memory)\.c$')
     calls "$process" $(sources core plugins)
     calls "$sleeps" $(sources tests)
 )

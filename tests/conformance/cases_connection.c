@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "cases.h"
-#include "run.h"
+#include "pool/run.h"
 #include "setting.h"
 #include "stage.h"
 

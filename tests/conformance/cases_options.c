@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "cases.h"
-#include "option_row.h"
-#include "option_type.h"
+#include "options/option_row.h"
+#include "options/option_type.h"
 #include "setting.h"
 #include "stage.h"
 

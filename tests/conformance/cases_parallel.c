@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cases.h"
-#include "run.h"
+#include "pool/run.h"
 #include "stage.h"
 
 #define MOST_OPENS 1000

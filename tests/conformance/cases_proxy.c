@@ -5,7 +5,7 @@
  */
 #include "cases.h"
 #include "interposer.h"
-#include "run.h"
+#include "pool/run.h"
 #include "setting.h"
 #include "stage.h"
 

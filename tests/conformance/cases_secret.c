@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/complaint.h"
 #include "cases.h"
-#include "complaint.h"
-#include "option_row.h"
+#include "options/option_row.h"
+#include "options/secret.h"
 #include "peer.h"
-#include "secret.h"
 #include "setting.h"
 #include "stage.h"
 

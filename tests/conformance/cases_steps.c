@@ -5,11 +5,11 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/error.h"
 #include "cases.h"
-#include "clock.h"
-#include "error.h"
 #include "peer.h"
-#include "run.h"
+#include "pool/run.h"
 #include "stage.h"
 
 typedef int32_t drive_fn(struct stage_connection *connection, enum cp_kind kind, uint32_t flags);

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "cases.h"
-#include "option_row.h"
-#include "option_type.h"
+#include "options/option_row.h"
+#include "options/option_type.h"
 #include "stage.h"
 
 static void one_line(const char *what, const char *text)

@@ -5,8 +5,8 @@
  * its own will (a thread that is pushed aside does not). Of several lives the best counts, so a single late wake-up is
  * none of the manager's.
  */
+#include "base/clock.h"
 #include "cases.h"
-#include "clock.h"
 #include "interposer.h"
 #include "peer.h"
 #include "stage.h"

@@ -10,10 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "plugin.h"
+#include "base/error.h"
+#include "engine/token.h"
+#include "plugin/plugin.h"
 #include "setting.h"
-#include "token.h"
 
 static const struct cp_log no_log;
 

@@ -12,11 +12,11 @@
 #include <stdatomic.h>
 
 #include "conform.h"
-#include "connection.h"
-#include "host.h"
-#include "loop.h"
-#include "operation.h"
-#include "options.h"
+#include "engine/loop.h"
+#include "engine/operation.h"
+#include "network/host.h"
+#include "options/options.h"
+#include "pool/connection.h"
 
 struct stage {
     const struct conform_subject *subject;

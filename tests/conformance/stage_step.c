@@ -9,12 +9,12 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "driver.h"
-#include "error.h"
-#include "events.h"
-#include "run.h"
+#include "base/error.h"
+#include "base/events.h"
+#include "engine/driver.h"
+#include "engine/token.h"
+#include "pool/run.h"
 #include "stage.h"
-#include "token.h"
 
 #define DEADLINE (60 * CP_SECOND)
 #define LATENESS (10 * CP_SECOND)

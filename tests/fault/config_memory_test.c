@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 #include "every_option.h"
-#include "options.h"
+#include "options/options.h"
 
 static const struct connpool_manager *const managers[] = {&every_option_manager};
 

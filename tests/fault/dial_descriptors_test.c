@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "dial.h"
-#include "dial_race.h"
+#include "network/dial.h"
+#include "network/dial_race.h"
 #include "server_listener.h"
 
 #define OPTIONS(...) (&(struct connpool_dial_options){.size = sizeof(struct connpool_dial_options), __VA_ARGS__})

@@ -4,8 +4,8 @@
 
 #include <connpool/connpool.h>
 
-#include "dial.h"
-#include "fork.h"
+#include "base/fork.h"
+#include "network/dial.h"
 #include "server_listener.h"
 
 #define OPTIONS(...) (&(struct connpool_dial_options){.size = sizeof(struct connpool_dial_options), __VA_ARGS__})

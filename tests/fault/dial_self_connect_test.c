@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "dial.h"
+#include "network/dial.h"
 #include "server_listener.h"
 
 #define OPTIONS(...) (&(struct connpool_dial_options){.size = sizeof(struct connpool_dial_options), __VA_ARGS__})

@@ -20,7 +20,7 @@
 #include <string.h>
 
 #include "harness.h"
-#include "resolve.h"
+#include "network/resolve.h"
 #include "server_listener.h"
 
 static struct server_listener listener;

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "network/resolve.h"
 #include "postgres_harness.h"
-#include "resolve.h"
 #include "server_folder.h"
 #include "server_listener.h"
 #include "server_peer.h"

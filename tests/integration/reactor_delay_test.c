@@ -32,7 +32,7 @@
 
 #include "five_servers.h"
 #include "harness.h"
-#include "resolve.h"
+#include "network/resolve.h"
 #include "server_listener.h"
 #include "server_proxy.h"
 

@@ -2,7 +2,7 @@
 /* lock_holder: see lock_holder.h. */
 #include "lock_holder.h"
 
-#include "pool.h"
+#include "pool/pool.h"
 #include "pool_fixture.h"
 
 static void *hold(void *argument)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
-#include "reactor.h"
+#include "pool/pool.h"
+#include "pool/reactor.h"
 
 struct outcome {
     bool is_told;

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "driver.h"
-#include "pool.h"
+#include "engine/driver.h"
+#include "engine/token.h"
+#include "pool/pool.h"
 #include "pool_driver.h"
-#include "token.h"
 
 static void write_log(void *argument, int32_t level, const char *text)
 {

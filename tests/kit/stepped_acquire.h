@@ -7,7 +7,7 @@
 #ifndef KIT_STEPPED_ACQUIRE_H
 #define KIT_STEPPED_ACQUIRE_H
 
-#include "acquire.h"
+#include "pool/acquire.h"
 #include "pool_fixture.h"
 
 #define STEPPED_ACQUIRE_ENDPOINTS 4

@@ -174,7 +174,7 @@ c_code {
         return NOBODY;
     }
 
-    /* ---- core/lane.c ---- */
+    /* ---- core/pool/lane.c ---- */
 
     static void set_watch(int lane)
     {
@@ -258,7 +258,7 @@ c_code {
         return now.watch[lane] == c && bug != BUG_WATCH_LOOKS_ONCE;
     }
 
-    /* ---- core/line.c ---- */
+    /* ---- core/pool/line.c ---- */
 
     static void line_enter(int c)
     {
@@ -455,7 +455,7 @@ c_code {
         }
     }
 
-    /* ---- core/acquire_search.c, core/acquire.c ---- */
+    /* ---- core/pool/acquire_search.c, core/pool/acquire.c ---- */
 
     static void away(int c)
     {
@@ -790,7 +790,7 @@ proctype thread(byte me)
     od
 }
 
-/* ---- core/reactor.c ---- */
+/* ---- core/pool/reactor.c ---- */
 
 /* cp_requests_return_to_line, where it was passed over. */
 inline return_to_line()

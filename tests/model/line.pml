@@ -310,7 +310,7 @@ again:
         fi
     }
 
-    /* ---- core/acquire_search.c ---- */
+    /* ---- core/pool/acquire_search.c ---- */
 
     /* search: cp_endpoint_take, under the endpoint lock alone. */
     atomic {
@@ -587,7 +587,7 @@ leased:
     :: true
     fi;
 
-    /* ---- core/release.c ---- */
+    /* ---- core/pool/release.c ---- */
 
     /* give_back: the count of waiters without a lock, which may be an old 0; then decide, under the endpoint lock. */
     if
@@ -688,7 +688,7 @@ gone:
     FIRE;
     goto again;
 
-    /* ---- An opener: core/acquire_ready.c (cp_acquire_open), cp_acquire_seek ---- */
+    /* ---- An opener: core/pool/acquire_ready.c (cp_acquire_open), cp_acquire_seek ---- */
 
 opening:
     atomic {
@@ -807,7 +807,7 @@ let_go:
     :: else -> goto hand_out
     fi;
 
-    /* core/carry.c: its connection feeds the pool, or its failure gives the slot back. */
+    /* core/pool/carry.c: its connection feeds the pool, or its failure gives the slot back. */
 carrier:
     atomic {
         if

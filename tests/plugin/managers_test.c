@@ -19,11 +19,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "host.h"
-#include "operation.h"
-#include "options.h"
-#include "plugin.h"
+#include "base/error.h"
+#include "engine/operation.h"
+#include "network/host.h"
+#include "options/options.h"
+#include "plugin/plugin.h"
 #include "server_folder.h"
 #include "server_listener.h"
 #include "server_peer.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* docs/configuration.md and conf/every-key.json against core/policy.c: every key, its default, its range, no other
- * key. */
+/* docs/configuration.md and conf/every-key.json against core/options/policy.c: every key, its default, its range, no
+ * other key. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy.h"
+#include "options/policy.h"
 
 static char page[65536];
 

@@ -56,15 +56,15 @@ for sample in "$folder"/conf/*.json; do
     check "$sample" "a sample, ${sample##*/}"
 done
 
-for page in *.md docs/*.md examples/*.md plugins/*/*.md; do
+for page in *.md core/*.md docs/*.md examples/*.md plugins/*/*.md; do
     grep -oE '\]\([^)#:]*\)' "$page" | sed 's/^](\(.*\))$/\1/' >"$folder/links" || :
     while read -r link; do
         [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
     done <"$folder/links"
 done
 # The classes of errors are called as the library calls them, and none is left out.
-sed -n '/ class_texts\[\]/,/^};/s/.* = "\(.*\)",/\1/p' core/error.c | grep -vx none >"$folder/classes"
-[ -s "$folder/classes" ] || complain "core/error.c has no classes"
+sed -n '/ class_texts\[\]/,/^};/s/.* = "\(.*\)",/\1/p' core/base/error.c | grep -vx none >"$folder/classes"
+[ -s "$folder/classes" ] || complain "core/base/error.c has no classes"
 while read -r class; do
     grep -qE "^\|([^|]*,)? $class(,[^|]*)? \|" docs/managers.md || complain "docs/managers.md: no class $class"
 done <"$folder/classes"

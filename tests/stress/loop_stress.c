@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "loop.h"
+#include "engine/loop.h"
 
 #undef NDEBUG /* these asserts are the test */
 #include <assert.h>

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "driver.h"
-#include "token.h"
+#include "engine/driver.h"
+#include "engine/token.h"
 
 #undef NDEBUG /* these asserts are the test */
 #include <assert.h>

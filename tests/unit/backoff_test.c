@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* backoff: the pauses after connects that failed: their bounds, their growth and their spread (failures.md A1). */
-#include "backoff.h"
+#include "pool/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

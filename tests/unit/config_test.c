@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "config.h"
-#include "config_json.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "configuration/config.h"
+#include "configuration/config_json.h"
 #include "every_option.h"
-#include "memory.h"
 #include "server_folder.h"
 
 static const struct connpool_manager *const managers[] = {&every_option_manager, &named_only_manager, &bare_manager};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* counters: what happens where a counter goes over its end (failures.md B23). */
-#include "pool.h"
+#include "pool/pool.h"
 #include "pool_fixture.h"
 
 /* The connection's generation runs from the end of its numbers to their beginning: each lease is still told from those

@@ -5,8 +5,8 @@
 
 #include "services_fixture.h"
 
-#include "dial.h"
-#include "fork.h"
+#include "base/fork.h"
+#include "network/dial.h"
 #include "server_listener.h"
 
 #define OPTIONS(...) (&(struct connpool_dial_options){.size = sizeof(struct connpool_dial_options), __VA_ARGS__})

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "dial_race.h"
+#include "network/dial_race.h"
 #include "server_folder.h"
 #include "server_listener.h"
 

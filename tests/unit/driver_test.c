@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fork.h"
+#include "base/fork.h"
 #include "scripted_operation.h"
 
 static const struct cp_clock system_clock;

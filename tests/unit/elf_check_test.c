@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* elf_check: files that dlopen must not see, and all those that it may. Every case is a copy of a plugin that the test
  * breaks in one place. */
-#include "elf_check.h"
+#include "plugin/elf_check.h"
 
 #include <elf.h>
 #include <errno.h>

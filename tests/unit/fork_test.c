@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fork.h"
-#include "token.h"
+#include "base/fork.h"
+#include "engine/token.h"
 
 static bool is_open(int fd)
 {

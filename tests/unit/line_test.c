@@ -13,7 +13,7 @@
 #include <cmocka.h>
 #include <connpool/connpool.h>
 
-#include "acquire.h"
+#include "pool/acquire.h"
 
 struct null_connection {
     struct connpool_head head;

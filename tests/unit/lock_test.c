@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "base/lock.h"
 
 static struct cp_lock context, pool, endpoint, other_endpoint;
 

@@ -18,8 +18,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "error.h"
-#include "loop.h"
+#include "base/error.h"
+#include "engine/loop.h"
 
 static const struct cp_clock system_clock;
 

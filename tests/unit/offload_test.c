@@ -2,7 +2,7 @@
 /* offload: the call runs on another thread, the job is released once by whichever side is last, nothing joins. */
 #include "services_fixture.h"
 
-#include "offload.h"
+#include "network/offload.h"
 
 /* A job is held until it is let go; the test keeps its own hands on the counters, not on the job. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

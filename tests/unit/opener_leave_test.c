@@ -5,7 +5,7 @@
  * neither, an opener takes nothing meanwhile, and what it leaves is destroyed without a verdict on its endpoint
  * (semantics.md D26; plugin-abi.md, A step, rule 7; failures.md C6).
  */
-#include "pool.h"
+#include "pool/pool.h"
 #include "pool_client.h"
 #include "reactor_client.h"
 #include "stepped_acquire.h"

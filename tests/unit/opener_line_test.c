@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * opener_line: an acquire that opens stands in line too, for a connection but no slot, where somebody else can drive
- * its open on (semantics.md D26; core/line.h). Here the reactor of the test's thread can, so each test is one
+ * its open on (semantics.md D26; core/pool/line.h). Here the reactor of the test's thread can, so each test is one
  * interleaving: acquires are stepped by hand, an open takes ten seconds by a clock that the test moves.
  */
 #include <string.h>
 
-#include "pool.h"
+#include "pool/pool.h"
 #include "reactor_client.h"
 #include "stepped_acquire.h"
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "every_option.h"
-#include "options.h"
+#include "options/options.h"
 
 static const char *const choices[] = {"a", "b", NULL};
 static const char *const no_choices[] = {NULL};

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "every_option.h"
-#include "options.h"
+#include "options/options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plugin_file and trust: where a name is looked for, and which files and folders are refused before anything of them is
  * run. */
-#include "plugin_file.h"
+#include "plugin/plugin_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

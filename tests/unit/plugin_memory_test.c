@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plugin when memory runs out (B19): each allocation of a load fails once; the load fails with that, takes nothing with
  * it, and succeeds when there is memory again. */
-#include "plugin.h"
+#include "plugin/plugin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

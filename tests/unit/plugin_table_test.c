@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* plugin_table: every member of a manager's table wrong once, and what the private copy is like. */
-#include "plugin_table.h"
+#include "plugin/plugin_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "plugin_name.h"
+#include "plugin/plugin_name.h"
 
 #define ORIGIN     "/plugins/connpool_good.so"
 #define LEAST_SIZE (offsetof(struct connpool_manager, destroy) + sizeof(void *))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* plugin: real shared objects through all checks of loading, and the registry. Each mutant of tests/plugins is wrong in
  * one place. */
-#include "plugin.h"
+#include "plugin/plugin.h"
 
 #include <dlfcn.h>
 #include <elf.h>

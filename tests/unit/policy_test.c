@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "policy.h"
+#include "base/clock.h"
+#include "options/policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

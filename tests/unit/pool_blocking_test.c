@@ -3,7 +3,7 @@
  * that must not wait for one. */
 #include <sched.h>
 
-#include "context.h"
+#include "pool/context.h"
 #include "pool_client.h"
 #include "pool_fixture.h"
 

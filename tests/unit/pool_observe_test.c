@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "acquire_call.h"
+#include "pool/acquire_call.h"
 #include "stepped_acquire.h"
 
 /* What was observed, as words: "opened:1 acquired:1 …". */

@@ -2,9 +2,9 @@
 /*
  * pool_opener: openers in line as their drivers run them: a thread that polls its open's descriptor is woken for a
  * connection, an open that a worker is inside of is left to it, several endpoints, the close of the context
- * (semantics.md D26; core/line.h; failures.md C5, C7). The collector drives on what they leave.
+ * (semantics.md D26; core/pool/line.h; failures.md C5, C7). The collector drives on what they leave.
  */
-#include "pool.h"
+#include "pool/pool.h"
 #include "pool_client.h"
 #include "pool_driver.h"
 #include "pool_fixture.h"

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "backoff.h"
+#include "pool/backoff.h"
 #include "pool_client.h"
 #include "stepped_acquire.h"
 

@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "context.h"
+#include "pool/context.h"
 #include "pool_client.h"
 #include "pool_fixture.h"
 

@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "loop.h"
+#include "engine/loop.h"
+#include "pool/reactor.h"
 #include "pool_client.h"
-#include "reactor.h"
 #include "reactor_client.h"
 #include "stepped_acquire.h"
 
@@ -243,7 +243,7 @@ static void *close_at_once(void *argument)
     return NULL;
 }
 
-/* Its requests were passed over (core/lane.h), and stood in no line when the context closed. */
+/* Its requests were passed over (core/pool/lane.h), and stood in no line when the context closed. */
 static void test_requests_that_were_passed_over_are_told_of_a_close(void **state)
 {
     struct pool_fixture fixture = {0};

@@ -3,7 +3,7 @@
  * reactor_retry: requests and threads that retry stand in one line; a reactor that is not dispatched when it is its
  * turn to try holds up nobody (failures.md C9, C19).
  */
-#include "backoff.h"
+#include "pool/backoff.h"
 #include "reactor_client.h"
 #include "stepped_acquire.h"
 

@@ -3,7 +3,7 @@
 #ifndef SCRIPTED_OPERATION_H
 #define SCRIPTED_OPERATION_H
 
-#include "driver.h"
+#include "engine/driver.h"
 
 #define STEPS_MOST 8
 

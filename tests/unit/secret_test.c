@@ -17,9 +17,9 @@
 #include <cmocka.h>
 #include <connpool/connpool.h>
 
-#include "complaint.h"
-#include "config_json.h"
-#include "secret.h"
+#include "base/complaint.h"
+#include "configuration/config_json.h"
+#include "options/secret.h"
 
 #define SECRET "hunter2"
 

@@ -25,12 +25,12 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "driver.h"
-#include "error.h"
-#include "host.h"
-#include "resolve.h"
-#include "services.h"
-#include "token.h"
+#include "base/error.h"
+#include "engine/driver.h"
+#include "engine/token.h"
+#include "network/host.h"
+#include "network/resolve.h"
+#include "network/services.h"
 
 /* Nothing that these tests wait for takes longer. */
 #define FIXTURE_LIMIT (20 * CP_SECOND)

@@ -3,7 +3,7 @@
  * supply_down: an endpoint that is down is asked by one open at a time, after pauses that grow; when it is back the
  * opens double with each round (failures.md A1, A31, C9, C19). Time is moved by hand.
  */
-#include "backoff.h"
+#include "pool/backoff.h"
 #include "pool_fixture.h"
 
 static int open_one(void **state)

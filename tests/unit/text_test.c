@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "number.h"
-#include "text.h"
+#include "base/hash.h"
+#include "base/number.h"
+#include "base/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "chunks.h"
-#include "token.h"
+#include "base/chunks.h"
+#include "engine/token.h"
 
 struct counted {
     struct cp_waker waker;

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "context.h"
+#include "pool/context.h"
 #include "pool_fixture.h"
 
 static int open_one(void **state)

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "worker.h"
+#include "base/clock.h"
+#include "engine/worker.h"
 
 #define FOR_EVER (3600 * CP_SECOND)
 
