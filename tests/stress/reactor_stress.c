@@ -30,6 +30,8 @@
 #define OPERATIONS      60000 /* of all workers and contexts together */
 #define SLOW_OPERATIONS 12000 /* under a sanitizer */
 #define PER_CONTEXT     1500
+#define MANY            10000 /* requests in flight on one reactor */
+#define CONNECTIONS     100
 
 static const char *const names[NAMES] = {"a", "b", "c"};
 
@@ -40,6 +42,8 @@ static bool time_is_real;
 static _Atomic int64_t operations_left;
 
 struct worker;
+
+enum releases { AT_RANDOM, AT_ONCE, LATER };
 
 /* One request. */
 struct flight {
@@ -54,11 +58,11 @@ struct worker {
     uint64_t random;
     bool may_time_out;
     bool has_reactor;
-    bool releases_at_once;
+    enum releases releases; /* what a reactor does with what its requests are given */
     connpool_reactor *reactor;
     struct flight flights[IN_FLIGHT];
     unsigned under_way;
-    connpool_lease leases[IN_FLIGHT];
+    connpool_lease leases[CONNECTIONS];
     unsigned held;
     bool may_tell;
     atomic_bool is_done;
@@ -196,7 +200,7 @@ static void tell(void *argument, connpool_status status, const connpool_lease *l
     (void)is_expected(worker, status);
     if (status == CONNPOOL_OK) {
         hold(&copy);
-        if (worker->releases_at_once || stress_below(&worker->random, 2) == 0) {
+        if (worker->releases == AT_ONCE || (worker->releases == AT_RANDOM && stress_below(&worker->random, 2) == 0)) {
             let_go(worker, &copy);
         } else {
             worker->leases[worker->held++] = copy;
@@ -244,16 +248,21 @@ static void dispatch(struct worker *worker)
     worker->may_tell = false;
 }
 
-/* As an event loop that has nothing else to do: nobody may wait for what this thread holds. */
-static void wait_and_dispatch(struct worker *worker)
+static void poll_and_dispatch(struct worker *worker)
 {
     struct pollfd polled = {.fd = connpool_reactor_fd(worker->reactor), .events = POLLIN};
 
-    let_all_go(worker);
     if (poll(&polled, 1, 10000) != 1) {
         stress_broken("a reactor's descriptor stays silent", worker->under_way);
     }
     dispatch(worker);
+}
+
+/* As an event loop that has nothing else to do: nobody may wait for what this thread holds. */
+static void wait_and_dispatch(struct worker *worker)
+{
+    let_all_go(worker);
+    poll_and_dispatch(worker);
 }
 
 static bool operate_in_reactor(struct worker *worker)
@@ -463,34 +472,59 @@ static void test_threads_and_reactors_share_a_pool_C2(void **state)
 
 /* ---- One reactor, many requests ---- */
 
-#define MANY        10000
-#define CONNECTIONS 100
-
 static struct flight many[MANY];
 
-/* Submit all; a tenth is cancelled, at whatever state the dispatches have brought it to. */
-static void submit_many(struct worker *worker)
+/* Until the worker holds every connection that there may be. */
+static void hold_all(struct worker *worker)
+{
+    static struct flight flight;
+
+    worker->releases = LATER;
+    while (worker->held < CONNECTIONS && !stress_is_broken()) {
+        if (!flight.is_under_way) {
+            assert_true(submit(worker, &flight));
+        }
+        poll_and_dispatch(worker);
+    }
+    worker->releases = AT_ONCE;
+}
+
+/* One in `rate` of those under way, whatever their state. */
+static void cancel_some(struct worker *worker, uint64_t rate)
 {
     for (int i = 0; i < MANY; i++) {
-        many[i] = (struct flight){.worker = worker};
-        assert_true(submit(worker, &many[i]));
-        if (stress_below(&worker->random, 100) == 0) {
-            dispatch(worker);
-        }
-    }
-    for (int i = 0; i < MANY; i++) {
-        if (many[i].is_under_way && stress_below(&worker->random, 10) == 0) {
+        if (many[i].is_under_way && stress_below(&worker->random, rate) == 0) {
             cancel(worker, &many[i]);
         }
     }
 }
 
+/* All at one time; then some are cancelled before the connections come back, others when these are granted. */
+static void submit_many(struct worker *worker)
+{
+    hold_all(worker);
+    for (int i = 0; i < MANY; i++) {
+        many[i].worker = worker;
+        assert_true(submit(worker, &many[i]));
+        if (stress_below(&worker->random, 100) == 0) {
+            dispatch(worker);
+        }
+    }
+    dispatch(worker);
+    assert_int_equal(worker->under_way, MANY);
+    assert_int_equal(pool_numbers(worker->fixture).waiters, MANY);
+    cancel_some(worker, 10);
+    let_all_go(worker);
+    cancel_some(worker, 20);
+}
+
 static void test_ten_thousand_in_flight_over_a_hundred_connections(void **state)
 {
     struct pool_fixture fixture = {.real_clock = true};
-    struct worker worker = {.fixture = &fixture, .random = 1, .releases_at_once = true};
+    static struct worker worker;
 
     (void)state;
+    worker = (struct worker){.fixture = &fixture, .random = 1};
     limits.total = limits.max_size = CONNECTIONS;
     time_is_real = true;
     pool_fixture_open(&fixture, "'min_idle': 1, 'max_size': %d, 'total_max_size': %d", CONNECTIONS, CONNECTIONS);
@@ -503,9 +537,11 @@ static void test_ten_thousand_in_flight_over_a_hundred_connections(void **state)
     submit_many(&worker);
     while (worker.under_way > 0 && !stress_is_broken()) {
         wait_and_dispatch(&worker);
+        cancel_some(&worker, 500);
     }
     submit_many(&worker);
     dispatch(&worker);
+    assert_true(worker.under_way > MANY / 2);
     close_reactor(&worker);
     stress_assert_unbroken();
     assert_int_equal(pool_numbers(&fixture).waiters, 0);
