@@ -358,9 +358,9 @@ static void test_descriptors_above_1023_B18(void **state)
     pool_give(&lease);
     lease = pool_take(&fixture, "y");
     pool_give(&lease);
+    pool_fixture_close(&fixture); /* the last reset is still to be fed */
     atomic_store(&ends, true);
     assert_int_equal(pthread_join(feeder, NULL), 0);
-    pool_fixture_close(&fixture);
     for (int i = 0; i < 1100; i++) {
         (void)close(fillers[i]);
     }
