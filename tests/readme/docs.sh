@@ -56,7 +56,7 @@ for sample in "$folder"/conf/*.json; do
     check "$sample" "a sample, ${sample##*/}"
 done
 
-for page in *.md core/*.md docs/*.md examples/*.md plugins/*/*.md; do
+for page in *.md bench/*.md core/*.md docs/*.md examples/*.md plugins/*/*.md tests/*/*.md; do
     grep -oE '\]\([^)#:]*\)' "$page" | sed 's/^](\(.*\))$/\1/' >"$folder/links" || :
     while read -r link; do
         [ -e "$(dirname "$page")/$link" ] || complain "$page: a link leads nowhere: $link"
