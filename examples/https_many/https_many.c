@@ -5,6 +5,9 @@
  * most, to two servers in turn:
  *
  *     https_many https.json 5000 300 2000 / example.org:443 example.net:443
+ *
+ * Of those in flight as many are with the servers as the configuration allows connections (max_size); the others wait
+ * for one.
  */
 #include <connpool/adapters/epoll.h>
 #include <connpool/tls.h>

@@ -103,6 +103,15 @@ static void many_pages_at_once(void **state)
     example_runner_run(
         &folder, 1, "2000 answered, 0 failed, 0 repeated; 20000 bytes in * ms; [23][0-9] connections opened\n",
         "https_many many.json 2000 300 30000 /echo/abc localhost:%u 127.0.0.1:%u", nginx.port, nginx.port);
+    /* A connection for each that is in flight. */
+    server_folder_write(
+        &folder, "wide.json",
+        "{\"pools\": {\"web\": {\"manager\": \"tls\", \"options\": {\"ca_file\": \"%s\"}, \"max_size\": 150, "
+        "\"total_max_size\": 300}}}",
+        "ca.pem");
+    example_runner_run(
+        &folder, 1, "2000 answered, 0 failed, 0 repeated; 20000 bytes in * ms; [123][0-9][0-9] connections opened\n",
+        "https_many wide.json 2000 300 30000 /echo/abc localhost:%u 127.0.0.1:%u", nginx.port, nginx.port);
     example_runner_run(&folder, 0, "localhost:*: another status than 200\n0 answered, 1 failed*",
                        "https_many many.json 1 1 30000 /%%%% localhost:%u", nginx.port);
     server_nginx_kill(&nginx);
