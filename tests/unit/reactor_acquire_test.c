@@ -369,6 +369,50 @@ static void test_a_warm_reactor_takes_no_memory(void **state)
     pool_fixture_close(&fixture);
 }
 
+#define WORKERS 16
+#define BLOCKED 20
+
+static bool is_every_worker_inside(void *argument)
+{
+    (void)argument;
+    return test_manager_blocked() == WORKERS;
+}
+
+/* What blocks does so in at most sixteen threads, and the reactor goes on. */
+static void test_blocking_opens_have_few_threads_E17(void **state)
+{
+    struct pool_fixture fixture = {.real_clock = true};
+    struct reactor_client blocked[BLOCKED] = {0};
+    struct reactor_client other = {0};
+    connpool_reactor *reactor;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'manager': 'test-blocking-open', 'max_size': %d", BLOCKED);
+    pool_park(&fixture, "y", 1);
+    reactor = reactor_begin(&fixture);
+    test_manager_set_endpoint("x", TEST_OPEN, test_kind(TEST_BLOCK));
+    for (int i = 0; i < BLOCKED; i++) {
+        reactor_submit(reactor, &blocked[i], &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    }
+    reactor_run(reactor);
+    await(is_every_worker_inside, NULL, "the workers");
+    reactor_submit(reactor, &other, &fixture, "y", CONNPOOL_WAIT_FOREVER);
+    reactor_run(reactor);
+    reactor_give(&other, 1);
+    assert_int_equal(endpoint_numbers(&fixture, "x").opening, BLOCKED);
+    assert_int_equal(test_manager_blocked(), WORKERS);
+    test_manager_unblock();
+    for (int i = 0; i < BLOCKED; i++) {
+        reactor_run_until_told(reactor, &blocked[i]);
+        reactor_assert_told(&blocked[i], CONNPOOL_OK);
+    }
+    for (int i = 0; i < BLOCKED; i++) {
+        pool_give(&blocked[i].lease);
+    }
+    reactor_end(reactor);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_observers_and_the_hook_are_called),
         cmocka_unit_test(test_prepare_is_told_that_a_loop_asks),
         cmocka_unit_test(test_a_warm_reactor_takes_no_memory),
+        cmocka_unit_test(test_blocking_opens_have_few_threads_E17),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
