@@ -155,7 +155,9 @@ static enum finding watch(struct cp_acquire *acquire, int64_t *at, struct cp_con
                           struct cp_wakes *wakes)
 {
     cp_line_take_back(acquire->pool, acquire->waiter.lane, doomed, wakes);
-    *at = cp_time_earlier(*at, cp_lane_watch_until(acquire->pool, &acquire->waiter));
+    if (cp_line_is_standing(&acquire->waiter)) { /* else it was granted what was taken back, and is woken */
+        *at = cp_time_earlier(*at, cp_lane_watch_until(acquire->pool, &acquire->waiter));
+    }
     return FOUND_NOTHING;
 }
 

@@ -448,6 +448,45 @@ static void test_the_watch_is_handed_on(void **state)
     end_with(&bench, &client, 1);
 }
 
+/* Who takes a slot back may be granted it at once: it is out of line, and the next who sleeps is the watch. */
+static void test_a_watch_that_is_granted_something_is_the_watch_no_more(void **state)
+{
+    struct bench bench = {0};
+    struct reactor_client first = {0};
+    struct reactor_client second = {0};
+    struct stepped_acquire threads[2];
+    connpool_reactor *other;
+    connpool_lease lease;
+
+    (void)state;
+    begin(&bench, "'max_size': 2, 'min_idle': 0");
+    lease = pool_take(&bench.fixture, "x");
+    stand(&bench, &first, "x");
+    other = reactor_begin(&bench.fixture);
+    reactor_submit(other, &second, &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    reactor_run(other);
+    stepped_acquire_start(&threads[0], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    be_patient(&bench);
+    assert_int_equal(connpool_discard(&bench.lease), CONNPOOL_OK);
+    stepped_acquire_run_after(threads, 1, MILLISECONDS(1) / 2);
+    assert_int_equal(connpool_discard(&lease), CONNPOOL_OK);
+    stepped_acquire_run_after(threads, 1, MILLISECONDS(1) / 2 + 1);
+    stepped_acquire_assert(&threads[0], CONNPOOL_OK);
+    stepped_acquire_start(&threads[1], &bench.fixture, "x", CONNPOOL_WAIT_FOREVER);
+    assert_false(threads[1].is_done);
+    stepped_acquire_run_after(threads, 2, MILLISECONDS(1));
+    stepped_acquire_assert(&threads[1], CONNPOOL_OK);
+    stepped_acquire_give(&threads[0], 3);
+    stepped_acquire_give(&threads[1], 4);
+    reactor_run(other);
+    reactor_run(bench.reactor);
+    assert_int_equal(first.told + second.told, 2);
+    pool_give(&first.lease);
+    pool_give(&second.lease);
+    reactor_end(other);
+    end(&bench);
+}
+
 /* Passed over itself, it comes back while another reactor has been called and does not come: no thread waits, and the
  * request that was called is gone. */
 static void test_who_returns_to_the_line_is_the_watch(void **state)
@@ -499,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_another_reactor_is_the_watch),
         cmocka_unit_test(test_a_reactor_takes_nothing_back_from_itself),
         cmocka_unit_test(test_the_watch_is_handed_on),
+        cmocka_unit_test(test_a_watch_that_is_granted_something_is_the_watch_no_more),
         cmocka_unit_test(test_who_returns_to_the_line_is_the_watch),
     };
 
