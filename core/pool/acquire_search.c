@@ -233,6 +233,9 @@ static enum finding look(struct cp_acquire *acquire, int64_t now, int64_t *at, s
     if (waiter->state == CP_WAITER_OUT) {
         if (is_overloaded(acquire)) {
             finding = find_slot(acquire, now, at);
+            if (finding == FOUND_SLOT) {
+                cp_line_match(acquire->reserved, wakes); /* a wake may be under way to who could have used it */
+            }
             return finding == FOUND_NOTHING ? FOUND_OVERLOAD : finding;
         }
         enter_line(acquire);

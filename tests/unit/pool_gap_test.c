@@ -253,6 +253,34 @@ static void test_an_acquire_and_a_discard_of_another_endpoint_meet_anywhere_D3_C
     meet_everywhere("b", true);
 }
 
+/* Two slots are free, and a wake is under way to the first in line, when a newcomer whose line is full takes the slot
+ * that the first could have used: the next in line is to have the other one. */
+static void test_a_newcomer_takes_what_the_first_was_woken_for_D3(void **state)
+{
+    struct pool_fixture fixture = {0};
+    struct stepped_acquire threads[2];
+    struct stepped_acquire newcomer;
+    connpool_lease one, other;
+
+    (void)state;
+    pool_fixture_open(&fixture, "'max_size': 1, 'total_max_size': 2, 'max_waiters': 1, 'min_idle': 0");
+    atomic_store(&fixture.clock.is_manual, true);
+    one = pool_take(&fixture, "a");
+    other = pool_take(&fixture, "b");
+    stepped_acquire_start(&threads[0], &fixture, "x", CONNPOOL_WAIT_FOREVER);
+    stepped_acquire_start(&threads[1], &fixture, "y", CONNPOOL_WAIT_FOREVER);
+    assert_int_equal(connpool_discard(&one), CONNPOOL_OK);
+    assert_int_equal(connpool_discard(&other), CONNPOOL_OK);
+    stepped_acquire_start(&newcomer, &fixture, "x", 1000);
+    stepped_acquire_assert(&newcomer, CONNPOOL_OK);
+    stepped_acquire_run(threads, 2);
+    stepped_acquire_give(&threads[1], 4);
+    stepped_acquire_give(&newcomer, 3);
+    stepped_acquire_run(threads, 1);
+    stepped_acquire_give(&threads[0], 3);
+    pool_fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +291,7 @@ int main(void)
         cmocka_unit_test(test_an_acquire_and_a_discard_meet_anywhere_D3),
         cmocka_unit_test(test_an_acquire_and_a_release_of_another_endpoint_meet_anywhere_D3_C14),
         cmocka_unit_test(test_an_acquire_and_a_discard_of_another_endpoint_meet_anywhere_D3_C14),
+        cmocka_unit_test(test_a_newcomer_takes_what_the_first_was_woken_for_D3),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
