@@ -38,13 +38,13 @@ static int64_t look_at(const struct cp_waiter *called)
 }
 
 /* Somebody of this lane is the watch, and looks in time for the first call, which may have come before one that it
- * stands for. It is told of that, and not woken in the sense of the line: it may not take what there is a wake under
- * way for to another. */
+ * stands for; one of its own lane may hide another's behind it. It is told of that, and not woken in the sense of the
+ * line: it may not take what there is a wake under way for to another. */
 static void set_watch(struct cp_lane *lane, const struct cp_waiter *first, struct cp_wakes *wakes)
 {
     if (lane->watch == NULL) {
         lane->watch = TAILQ_LAST(&lane->waiters, cp_lane_waiters);
-    } else if (first->lane == lane || lane->watch_until <= look_at(first)) {
+    } else if (lane->watch_until <= look_at(first)) {
         return;
     }
     lane->watch_until = 0;

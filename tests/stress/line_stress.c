@@ -575,9 +575,22 @@ static void test_nobody_sleeps_beside_something_usable(void **state)
     }
 }
 
+/* Further rounds in which somebody once slept: what was woken first was of the watch's own reactor, and hid the call
+ * behind it. */
+static void test_rounds_that_found_something(void **state)
+{
+    static const uint64_t rounds[] = {4336, 36952};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rounds) / sizeof(rounds[0]); i++) {
+        play(rounds[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rounds_that_found_something),
         cmocka_unit_test(test_nobody_sleeps_beside_something_usable),
     };
 
